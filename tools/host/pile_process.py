@@ -1,0 +1,86 @@
+"""Start the pile: a working directory with its files, and the interpreter that runs boot and main."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from .errors import BadInput
+
+REPO = Path(__file__).resolve().parents[2]
+# What `make` puts beside the packages of the venv that runs this tool.
+VENV = Path(sys.prefix)
+UMQTT = VENV / "umqtt"
+INTERPRETERS = ("micropython", "cpython")
+OLDEST_MICROPYTHON = (1, 25)
+PROGRAM = "import boot, main"
+
+
+def write_files(directory, scenario, trace, time, config):
+    """Write board.json, config.json and scenario.json into the pile's working directory.
+
+    `scenario` is what scenario.check returned, `trace` the file that the pile shall write, `time`
+    "real" or "simulated", `config` the fields of config.json.
+    """
+    directory = Path(directory).resolve()
+    board = {"mcu": "virtual", "time": time, "scenario": str(directory / "scenario.json"),
+             "trace": str(Path(trace).resolve())}
+    for name, content in (("board", board), ("config", config), ("scenario", scenario)):
+        (directory / (name + ".json")).write_text(json.dumps(content), encoding="utf-8")
+
+
+def find_micropython():
+    """Path of a MicroPython that is new enough: the venv's, else the one on PATH."""
+    own = VENV / "bin" / "micropython"
+    if own.exists():
+        return str(own)
+    found = shutil.which("micropython")
+    if found is None:
+        raise BadInput("expected a micropython of %d.%d or newer in .venv or on PATH, found none;"
+                       " `make run` sets it up" % OLDEST_MICROPYTHON)
+    version = subprocess.run(
+        [found, "-c", "import sys; print('%d %d' % sys.implementation.version[:2])"],
+        capture_output=True, text=True, check=False).stdout.split()
+    if tuple(int(part) for part in version if part.isdigit()) < OLDEST_MICROPYTHON:
+        raise BadInput("expected micropython of %d.%d or newer, found %s at %s"
+                       % (*OLDEST_MICROPYTHON, ".".join(version) or "no version", found))
+    return found
+
+
+def command(interpreter):
+    """The command and the environment that run the firmware under "micropython" or "cpython"."""
+    # Neither may see the caller's paths: the wheel's `micropython` is itself a Python script.
+    env = {name: value for name, value in os.environ.items()
+           if name not in ("PYTHONPATH", "PYTHONHOME", "MICROPYPATH")}
+    if interpreter == "micropython":
+        env["MICROPYPATH"] = os.pathsep.join((str(REPO), str(UMQTT), ".frozen"))
+        return [find_micropython(), "-c", PROGRAM], env
+    # The shim comes first: site-packages holds a `micropython` of its own that is no stand-in.
+    env["PYTHONPATH"] = os.pathsep.join((str(REPO / "tools" / "shim"), str(REPO), str(UMQTT)))
+    return [sys.executable, "-c", PROGRAM], env
+
+
+def start(directory, interpreter="micropython", output=None, argv=None):
+    """Start the pile in its working directory; returns the running subprocess.Popen.
+
+    Everything that it prints goes to `output` (a file, default: stderr). It gets a session of its
+    own, so that Ctrl-C reaches this tool alone, which then ends it in order. `argv` replaces the
+    interpreter's command (tests put a stand-in there).
+    """
+    default, env = command(interpreter) if argv is None else (argv, None)
+    output = sys.stderr if output is None else output
+    return subprocess.Popen(default, cwd=directory, env=env, stdin=subprocess.DEVNULL,
+                            stdout=output, stderr=output, start_new_session=True)
+
+
+def stop(process, patience_s=2):
+    """End the pile if it still runs: ask first, insist after `patience_s`."""
+    if process.poll() is None:
+        process.terminate()
+        try:
+            process.wait(patience_s)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()

@@ -1,0 +1,282 @@
+"""Scenario files of `pile.py sim`: what a scenario may say, as tables, and the check against them.
+
+A new step is one line in STEPS; its name is then no longer in LATER_STEPS. `load` gives back the
+scenario with every default filled in and the steps sorted by `at_ms` (steps of one instant keep the
+file's order), so that the plant never has to guess. Times (`at_ms`, `for_ms`, `until_ms`) may be
+fractional; they are kept to the microsecond.
+"""
+
+import difflib
+import json
+
+from .errors import BadInput
+
+REQUIRED = object()
+YEAR_MS = 366 * 86_400_000
+
+
+class Field:
+    """One field's type, range and default; `null` says what null means where null is allowed."""
+
+    def __init__(self, default=REQUIRED, null=None):
+        self.default = default
+        self.null = null
+
+    def expectation(self):
+        """Complete the sentence 'expected ...'."""
+        return self.kind() + (" or null (%s)" % self.null if self.null else "")
+
+    def check(self, value, where):
+        """Return the value in its normal form or raise BadInput that names `where`."""
+        if value is None and self.null:
+            return None
+        return self.parse(value, where)
+
+    def wrong(self, value, where):
+        return BadInput("%s: expected %s, found %s" % (where, self.expectation(), shown(value)))
+
+
+class Number(Field):
+    """A number from `low` to `high`; whole numbers stay integers, others keep three decimals."""
+
+    def __init__(self, low, high, unit="", default=REQUIRED, null=None):
+        super().__init__(default, null)
+        self.low, self.high, self.unit = low, high, unit
+
+    def kind(self):
+        return "a number from %s to %s%s" % (self.low, self.high, self.unit)
+
+    def parse(self, value, where):
+        # bool is an int in Python; the range test also turns away inf and nan
+        if isinstance(value, bool) or not isinstance(value, (int, float)) \
+                or not self.low <= value <= self.high:
+            raise self.wrong(value, where)
+        return int(value) if value == int(value) else round(value, 3)
+
+
+class Whole(Number):
+    """A whole number from `low` to `high`."""
+
+    def kind(self):
+        return "a whole number from %s to %s%s" % (self.low, self.high, self.unit)
+
+    def parse(self, value, where):
+        value = super().parse(value, where)
+        if not isinstance(value, int):
+            raise self.wrong(value, where)
+        return value
+
+
+class Flag(Field):
+    """true or false."""
+
+    def kind(self):
+        return "true or false"
+
+    def parse(self, value, where):
+        if not isinstance(value, bool):
+            raise self.wrong(value, where)
+        return value
+
+
+class Text(Field):
+    """A text of 1 to 255 characters (OCPP's longest identifier)."""
+
+    def kind(self):
+        return "a text of 1 to 255 characters"
+
+    def parse(self, value, where):
+        if not isinstance(value, str) or not 1 <= len(value) <= 255:
+            raise self.wrong(value, where)
+        return value
+
+
+class OneOf(Field):
+    """One of a few words; `later` are words of the design that are not simulated yet."""
+
+    def __init__(self, words, later=(), default=REQUIRED):
+        super().__init__(default)
+        self.words, self.later = words, later
+
+    def kind(self):
+        return "one of %s" % ", ".join('"%s"' % word for word in self.words)
+
+    def parse(self, value, where):
+        if isinstance(value, str) and value in self.later:
+            raise not_yet(where, value, self.expectation())
+        if not isinstance(value, str) or value not in self.words:
+            raise self.wrong(value, where)
+        return value
+
+
+class Json(Field):
+    """Any JSON value: a backend may send what it likes, and the pile must bear it."""
+
+    def kind(self):
+        return "a JSON value"
+
+    def parse(self, value, where):
+        return value
+
+
+class Later(Field):
+    """A field of the design that is not simulated yet: leaving it out is fine, using it is not."""
+
+    def __init__(self):
+        super().__init__(None)
+
+    def parse(self, value, where):
+        raise not_yet(where, value, "the field to be left out")
+
+
+STEPS = {
+    "plug": {"r_ohm": Whole(1, 1_000_000, " ohm", 2740), "diode": Flag(True), "pp_ohm": Later()},
+    "unplug": {},
+    "ready": {},
+    "pause": {},
+    "vent": {},
+    "ohms": {"value": Whole(0, 1_000_000, " ohm", null="open"),
+             "for_ms": Number(0.001, YEAR_MS, " ms", None, "for good")},
+    "diode": {"ok": Flag()},
+    "card": {"uid": Text()},
+    "draw": {"ma": Whole(0, 200_000, " mA", None, "follows the offer"), "obey": Flag(True)},
+    "link": {"up": Flag()},
+    "backend": {"message": Json(), "replayed": Flag(False)},
+    # at least 50 ms lie between two wrong samples, hence at most 20 in a second
+    "noise": {"outliers_per_s": Number(0, 20, " per second"),
+              "mv": Whole(-20_000, 20_000, " mV", 0)},
+    "adc_freeze": {"fault": Flag(True)},
+    "stall_main": {"for_ms": Number(0.001, YEAR_MS, " ms")},
+}
+
+LATER_STEPS = (
+    "cp_short", "rcd", "pe", "weld", "no_close", "lock", "meter", "reader", "estop", "door",
+    "phase_loss", "rcd_mute", "adc_stuck", "temperature", "mains", "power", "stall", "clock",
+)
+
+EVERY_STEP = {"at_ms": Number(0, YEAR_MS, " ms"), "do": Text()}
+
+OUTLET = {
+    "kind": OneOf(("ac",), ("dc", "socket", "bay"), "ac"),
+    "max_a": Whole(6, 80, " A", 32),
+    "cable": OneOf(("attached",), ("socket",), "attached"),
+}
+
+SCENARIO = {
+    "until_ms": Number(1, YEAR_MS, " ms"),
+    "seed": Whole(0, 2 ** 32 - 1, "", 0),
+    "profile": OneOf(("rp2040", "esp32"), default="rp2040"),
+    "ticks_start_ms": Whole(0, 2 ** 30 - 1, " ms", 0),
+    "tick_ms": Later(),
+    "phases": Later(),
+}
+
+
+def shown(value):
+    """A value as it stands in the file, short enough for one line."""
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def not_yet(where, value, alternative):
+    return BadInput("%s: %s is not simulated yet; expected %s" % (where, shown(value), alternative))
+
+
+def guess(name, known):
+    """Help with a misspelt name: the nearest one of the known."""
+    near = difflib.get_close_matches(name, known, 1)
+    return '; did you mean "%s"?' % near[0] if near else ""
+
+
+def known_only(given, known, prefix):
+    """Raise BadInput for the first field of `given` that is not among the known."""
+    for name in given:
+        if name not in known:
+            raise BadInput("%s%s: expected one of the fields %s, found an unknown field%s"
+                           % (prefix, name, ", ".join(known), guess(name, known)))
+
+
+def fill(table, given, prefix):
+    """Check the object `given` against a table of fields and return it with defaults filled in."""
+    known_only(given, list(table), prefix)
+    filled = {}
+    for name, field in table.items():
+        where = prefix + name
+        if name in given:
+            filled[name] = field.check(given[name], where)
+        elif field.default is REQUIRED:
+            raise BadInput("%s: expected %s, found nothing" % (where, field.expectation()))
+        elif not isinstance(field, Later):
+            filled[name] = field.default
+    return filled
+
+
+def an_object(value, where):
+    if not isinstance(value, dict):
+        raise BadInput("%s: expected an object {...}, found %s" % (where, shown(value)))
+    return value
+
+
+def check_step(step, where):
+    """Check one step and return it with its defaults."""
+    do = an_object(step, where).get("do")
+    if do is None:
+        raise BadInput('%s.do: expected a step\'s name such as "plug", found %s'
+                       % (where, "null" if "do" in step else "nothing"))
+    if do in LATER_STEPS:
+        raise not_yet(where + ".do", do, "one of " + ", ".join(STEPS))
+    if not isinstance(do, str) or do not in STEPS:
+        raise BadInput("%s.do: expected one of %s, found %s%s"
+                       % (where, ", ".join(STEPS), shown(do), guess(str(do), list(STEPS))))
+    return fill(dict(EVERY_STEP, **STEPS[do]), step, where + ".")
+
+
+def check(scenario):
+    """Check a parsed scenario; returns it complete and sorted, raises BadInput naming the field."""
+    an_object(scenario, "the file")
+    known_only(scenario, [*SCENARIO, "outlet", "steps"], "")
+    given = dict(scenario)
+    outlet = an_object(given.pop("outlet", {}), "outlet")
+    steps = given.pop("steps", [])
+    if not isinstance(steps, list):
+        raise BadInput("steps: expected a list [...], found %s" % shown(steps))
+    complete = fill(SCENARIO, given, "")
+    complete["outlet"] = fill(OUTLET, outlet, "outlet.")
+    checked = [check_step(step, "steps[%d]" % index) for index, step in enumerate(steps)]
+    complete["steps"] = sorted(checked, key=lambda step: step["at_ms"])
+    return complete
+
+
+def no_constant(name):
+    raise ValueError("%s is no JSON number" % name)
+
+
+def no_duplicates(pairs):
+    seen = dict(pairs)
+    if len(seen) != len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError('the field "%s" stands twice in one object' % twice)
+    return seen
+
+
+def load(path):
+    """Read and check a scenario file; raises BadInput naming file, place and expectation."""
+    try:
+        with open(path, "rb") as file:
+            text = file.read().decode("utf-8-sig")
+        return check(json.loads(text, parse_constant=no_constant, object_pairs_hook=no_duplicates))
+    except OSError as error:
+        raise BadInput("%s: expected a readable scenario file: %s" % (path, error.strerror)) from None
+    except UnicodeDecodeError as error:
+        raise BadInput("%s: expected UTF-8 text, found byte 0x%02x at offset %d"
+                       % (path, error.object[error.start], error.start)) from None
+    except json.JSONDecodeError as error:
+        raise BadInput("%s: line %d, column %d: expected JSON: %s"
+                       % (path, error.lineno, error.colno, error.msg)) from None
+    except RecursionError:
+        raise BadInput("%s: expected a scenario, found JSON nested too deeply" % path) from None
+    except ValueError as error:
+        raise BadInput("%s: expected JSON: %s" % (path, error)) from None
+    except BadInput as error:
+        raise BadInput("%s: %s" % (path, error)) from None
