@@ -1,0 +1,1 @@
+"""The backend's line: MQTT link, outbox, OCPP vocabulary and command handlers."""

@@ -1,0 +1,113 @@
+"""Move the link's bytes over a TCP socket with asyncio, never blocking, and come back after whatever the network does."""
+
+import asyncio
+import errno
+import select
+import socket
+
+from micropython import const
+
+from firmware.ticks import add, diff
+from firmware.uplink.link import CLOSE, OPEN
+
+_CONNECT_MS = const(10000)
+_CHUNK = const(512)  # bytes read at a time, which bounds the work between two turns of the other tasks
+_PAUSE_MS = const(5)  # between two looks at a quiet line
+_IPPROTO_TCP = const(6)  # numbers, since not every port names them
+_TCP_NODELAY = const(1)
+
+
+async def move(link, host, port, ticks_ms):
+    """Carry the bytes of `link` to and from the broker at `host`:`port`; `ticks_ms()` is the clock, wrapping at 2^30.
+
+    Ends only by being cancelled. A host that is no numeric address is resolved by getaddrinfo, which can block."""
+    chunk = memoryview(bytearray(_CHUNK))
+    while True:
+        link.tick(ticks_ms())
+        if link.wants != OPEN:
+            await asyncio.sleep_ms(_PAUSE_MS)
+            continue
+        sock = None
+        try:
+            # For a numeric address this only converts, and asks nobody.
+            found = socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM)[0]
+            sock = socket.socket(found[0], socket.SOCK_STREAM)
+            why = await _connect(sock, found[-1], ticks_ms) or await _carry(link, sock, chunk, ticks_ms)
+        except Exception as e:  # one of the owner's callbacks may have failed, too: the line lives on and says why
+            why = "%s: %s" % (type(e).__name__, e)
+        finally:
+            if sock:
+                sock.close()
+        try:
+            link.closed(why, ticks_ms())
+        except Exception:  # from on_down
+            pass
+
+
+async def _connect(sock, address, ticks_ms):
+    """None when `sock` is connected, else why not; or OSError."""
+    sock.setblocking(False)
+    try:
+        sock.setsockopt(_IPPROTO_TCP, _TCP_NODELAY, 1)
+    except OSError:  # slower without, but it works
+        pass
+    try:
+        sock.connect(address)
+    except OSError as e:
+        if e.errno != errno.EINPROGRESS:
+            raise
+    poll = select.poll()
+    poll.register(sock, select.POLLOUT)
+    give_up_ms = add(ticks_ms(), _CONNECT_MS)
+    while True:
+        ready = poll.poll(0)
+        if ready:
+            if ready[0][1] & (select.POLLERR | select.POLLHUP):
+                _reader(sock)(bytearray(1))  # OSError that names the cause, where the port knows it
+                return "connection failed"
+            return None
+        if diff(ticks_ms(), give_up_ms) >= 0:
+            return "connection timed out"
+        await asyncio.sleep_ms(_PAUSE_MS)
+
+
+async def _carry(link, sock, chunk, ticks_ms):
+    """Move bytes until one side ends it; returns why."""
+    read = _reader(sock)
+    write = getattr(sock, "write", None) or sock.send
+    pause_ms = 0
+    link.opened(ticks_ms())
+    while True:
+        moved = False
+        n = _now(read, chunk)
+        if n == 0:
+            return "closed by the broker"
+        if n:
+            moved = True
+            link.feed(chunk[:n], ticks_ms())
+        link.tick(ticks_ms())
+        if link.wants == CLOSE:
+            return link.why
+        out = link.outgoing()
+        if out:
+            n = _now(write, out)
+            if n:
+                moved = True
+                link.sent(n)
+        # While bytes move the other tasks get their turn and no more; then the looks grow rarer.
+        pause_ms = 0 if moved else min(pause_ms + 1, _PAUSE_MS)
+        await asyncio.sleep_ms(pause_ms)
+
+
+def _reader(sock):
+    return getattr(sock, "readinto", None) or sock.recv_into
+
+
+def _now(call, data):
+    """What `call(data)` has moved without waiting; None when it would have to wait."""
+    try:
+        return call(data)
+    except OSError as e:
+        if e.errno != errno.EAGAIN:
+            raise
+    return None
