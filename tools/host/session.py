@@ -13,7 +13,7 @@ STATES = {
 }
 
 STEPS = {
-    "plug": "Plug in", "unplug": "Unplug", "ready": "S2 closes", "pause": "S2 opens",
+    "plug": "Plug in", "unplug": "Unplug", "ready": "Ready", "pause": "Pause",
     "card": "Card", "vent": "Ventilation",
 }
 TOLD = {
