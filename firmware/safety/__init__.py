@@ -1,0 +1,1 @@
+"""May the contactor be closed?  Integers only, allocates nothing, decides alone."""
