@@ -1,0 +1,1 @@
+"""How much may flow: limits as leases."""
