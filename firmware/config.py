@@ -1,0 +1,57 @@
+"""The station's configuration: one JSON file, every field with a default, a range, or both."""
+
+import json
+
+# field: (type, default or None when it must be given, least, most). For strings the bounds are lengths.
+FIELDS = {
+    "station_id": (str, None, 1, 48),
+    "broker": (str, "", 0, 120),  # HOST:PORT; empty: the pile works alone
+    "root": (str, "ocpp", 1, 40),
+    "user": (str, "", 0, 80),
+    "password": (str, "", 0, 80),
+    "keepalive_s": (int, 30, 5, 600),
+    "sample_interval_s": (int, 60, 1, 86400),
+    "connection_timeout_s": (int, 60, 5, 3600),
+}
+
+
+def load(path):
+    """The configuration as a dict with every field of FIELDS. Raises ValueError with file, field and expectation."""
+    try:
+        with open(path) as file:
+            given = json.load(file)
+    except OSError:
+        raise ValueError("%s: no such file; expected a JSON object with at least station_id" % path)
+    except ValueError:
+        raise ValueError("%s: not JSON; expected an object with at least station_id" % path)
+    if not isinstance(given, dict):
+        raise ValueError("%s: expected a JSON object, found %r" % (path, given))
+    for name in given:
+        if name not in FIELDS:
+            raise ValueError("%s: %s: no such field; expected one of %s" % (path, name, ", ".join(sorted(FIELDS))))
+    config = {}
+    for name, (kind, default, least, most) in FIELDS.items():
+        value = given.get(name, default)
+        if value is None:
+            raise ValueError("%s: %s: missing; expected %s" % (path, name, _expected(kind, least, most)))
+        if not isinstance(value, kind) or isinstance(value, bool) or not least <= _size(value) <= most:
+            raise ValueError("%s: %s: expected %s, found %r" % (path, name, _expected(kind, least, most), value))
+        config[name] = value
+    if config["broker"]:
+        host, _, port = config["broker"].rpartition(":")
+        if not host or not port.isdigit() or not 0 < int(port) < 65536:
+            raise ValueError("%s: broker: expected HOST:PORT, found %r" % (path, config["broker"]))
+    for name in ("root", "station_id"):
+        if "+" in config[name] or "#" in config[name] or (name == "station_id" and "/" in config[name]):
+            raise ValueError("%s: %s: expected no MQTT wildcard or level, found %r" % (path, name, config[name]))
+    return config
+
+
+def _size(value):
+    return value if isinstance(value, int) else len(value)
+
+
+def _expected(kind, least, most):
+    if kind is int:
+        return "a whole number from %d to %d" % (least, most)
+    return "a text of %d to %d characters" % (least, most)

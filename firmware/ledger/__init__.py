@@ -1,0 +1,1 @@
+"""What happened: transactions and their meter values."""

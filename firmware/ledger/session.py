@@ -1,0 +1,156 @@
+"""The transaction of one outlet, told to the backend as OCPP 2.1 TransactionEvents.
+
+It starts when somebody is authorised and ends when the vehicle has left or the authorisation has ended, whichever is first
+(TxStartPoint Authorized; TxStopPoint EVConnected, Authorized), always after the contactor has opened: no watt-hour is lost.
+"""
+
+from array import array
+
+from micropython import const
+
+from firmware.outlet.ac import CHARGING_STATES
+from firmware.ticks import diff
+
+STARTED = const(0)
+UPDATED = const(1)
+ENDED = const(2)
+_EVENTS = ("Started", "Updated", "Ended")
+_CONTEXTS = ("Transaction.Begin", "Sample.Periodic", "Transaction.End")
+
+
+class _Event:
+    # What happened, as small as it can be kept; it becomes a message when it is sent.
+    __slots__ = ("transaction_id", "seq", "kind", "trigger", "uptime_ms", "state", "reason", "remote_id", "token", "meter")
+
+
+class Session:
+    """`evse_id` from 1. `contactor` tells by its mirror when the metal is open. Times in `config` are in seconds."""
+
+    def __init__(self, evse_id, outlet, meter, contactor, config, wall, nonce, outbox):
+        self.transaction_id = None
+        self.token = None
+        self.outlet = outlet
+        self._evse = {"id": evse_id, "connectorId": 1}
+        self._meter = meter
+        self._contactor = contactor
+        self._sample_ms = config["sample_interval_s"] * 1000
+        self._timeout_ms = config["connection_timeout_s"] * 1000
+        self._wall = wall
+        self._nonce = nonce
+        self._outbox = outbox
+        self._count = 0
+        self._reading = array("i", [0] * 5)
+        self._seq = 0
+        self._state = 0
+        self._ending = None  # (stopped reason, trigger) while the contactor is still to open
+        self._now_ms = 0
+        self._sampled_ms = 0
+        self._unplugged_ms = 0
+        self._token_type = ""
+
+    def start(self, token, token_type, remote_id=None):
+        """Begin a transaction for `token`; `remote_id` is the remoteStartId where the backend asked for it."""
+        self._count += 1
+        self.transaction_id = "%s-t%d-%d" % (self._nonce, self._evse["id"], self._count)
+        self.token = token
+        self._token_type = token_type
+        self._seq = 0
+        self._ending = None
+        self._sampled_ms = self._unplugged_ms = self._now_ms
+        self.outlet.authorise()
+        self._state = self.outlet.charging_state
+        self._event(STARTED, "Authorized" if remote_id is None else "RemoteStart", remote_id=remote_id)
+
+    def stop(self, reason, trigger):
+        """End the transaction in good order, with OCPP's ReasonEnumType and TriggerReasonEnumType. The first reason stays."""
+        if self.transaction_id is not None and self._ending is None:
+            self._ending = (reason, trigger)
+            self.outlet.stop()
+
+    def tick(self, now_ms):
+        """Take note of what the outlet did; call it after the outlet's tick."""
+        self._now_ms = now_ms
+        outlet = self.outlet
+        if self.transaction_id is None:
+            outlet.departed = False
+            return
+        if outlet.departed:
+            outlet.departed = False
+            self.stop("EVDisconnected", "EVDeparted")
+        if outlet.plugged:
+            self._unplugged_ms = now_ms
+        elif diff(now_ms, self._unplugged_ms) >= self._timeout_ms:
+            self.stop("Timeout", "EVConnectTimeout")
+        if self._ending:
+            if not outlet.energised and not self._contactor.closed():
+                self._state = outlet.charging_state
+                self._event(ENDED, self._ending[1], self._ending[0])
+                self.transaction_id = self.token = None
+            return
+        if self._outbox.crowded:
+            return  # the line is gone for long: what can be left out is left out, so that memory is bounded and seqNo gapless
+        if outlet.charging_state != self._state:
+            trigger = "ChargingStateChanged" if self._state else "CablePluggedIn"
+            self._state = outlet.charging_state
+            self._event(UPDATED, trigger)
+        elif diff(now_ms, self._sampled_ms) >= self._sample_ms:
+            self._event(UPDATED, "MeterValuePeriodic")
+
+    def _event(self, kind, trigger, reason=None, remote_id=None):
+        event = _Event()
+        event.transaction_id = self.transaction_id
+        event.seq = self._seq
+        event.kind = kind
+        event.trigger = trigger
+        event.uptime_ms = self._wall.uptime_ms
+        event.state = self._state
+        event.reason = reason
+        event.remote_id = remote_id
+        event.token = (self.token, self._token_type) if kind == STARTED else None
+        event.meter = None
+        if kind != UPDATED or trigger == "MeterValuePeriodic":
+            self._meter.read(self._reading)
+            event.meter = tuple(self._reading)
+            self._sampled_ms = self._now_ms
+        self._seq += 1
+        self._outbox.add("TransactionEvent", self._payload, event, self._answered if event.token else None, True)
+
+    def _answered(self, result):
+        info = result.get("idTokenInfo") if result else None
+        if isinstance(info, dict) and info.get("status") != "Accepted":
+            self.stop("DeAuthorized", "Deauthorized")
+
+    def _payload(self, event):
+        time = self._wall.text(event.uptime_ms)
+        info = {"transactionId": event.transaction_id, "chargingState": CHARGING_STATES[event.state]}
+        if event.reason:
+            info["stoppedReason"] = event.reason
+        if event.remote_id is not None:
+            info["remoteStartId"] = event.remote_id
+        payload = {
+            "eventType": _EVENTS[event.kind],
+            "timestamp": time,
+            "triggerReason": event.trigger,
+            "seqNo": event.seq,
+            "transactionInfo": info,
+            "evse": self._evse,
+        }
+        if event.token:
+            payload["idToken"] = {"idToken": event.token[0], "type": event.token[1]}
+        if event.meter:
+            mv, ma, wh, mwh, _ = event.meter
+            payload["meterValue"] = [
+                {
+                    "timestamp": time,
+                    "sampledValue": [
+                        _sample(event.kind, "Energy.Active.Import.Register", (wh, mwh), "Wh"),
+                        _sample(event.kind, "Current.Import", divmod(ma, 1000), "A"),
+                        _sample(event.kind, "Voltage", divmod(mv, 1000), "V"),
+                    ],
+                }
+            ]
+        return payload
+
+
+def _sample(kind, measurand, value, unit):
+    return {"context": _CONTEXTS[kind], "measurand": measurand, "unitOfMeasure": {"unit": unit}, "value": value}
