@@ -1,0 +1,136 @@
+"""The station's conversation with its backend: who it is, that it lives, what it reports, what it is told."""
+
+from micropython import const
+
+from firmware.clock import parse
+from firmware.ticks import diff
+from firmware.uplink.link import Link
+from firmware.uplink.ocpp import CALL, CALLERROR, CALLRESULT, CallError, decode, encode
+from firmware.uplink.outbox import Outbox
+
+_RETRY_MS = const(10000)  # between BootNotifications while none is accepted and the backend names no interval
+_REPLAY_MS = const(5000)  # after a reconnect with session present what arrives may be the broker's replay
+_COMMAND_MS = const(60000)  # a request that carries issuedAt is honoured for so long
+_ANSWERS = const(8)  # answers to the backend that may wait for the line
+
+_VENDOR_ID = "voltpile"
+
+
+class Backend:
+    """`who`: {vendorName, model} of the BootNotification. `commands.serve` answers requests; `wall` is the station's clock."""
+
+    def __init__(self, config, who, nonce, wall, commands, record):
+        self.link = Link(
+            config["station_id"], config["root"], config["user"] or None, config["password"] or None, config["keepalive_s"]
+        )
+        self.link.on_up = self._up
+        self.link.on_down = self._down
+        self.link.on_message = self._message
+        self.outbox = Outbox(nonce, record)
+        self.accepted = False  # the backend has accepted this boot
+        self._who = who
+        self._wall = wall
+        self._commands = commands
+        self._record = record
+        self._now_ms = 0
+        self._answers = []
+        self._wait_ms = 0  # to the next BootNotification or Heartbeat
+        self._waiting_since_ms = 0
+        self._replay_until_uptime_ms = 0
+
+    @property
+    def ready(self):
+        """Whether a question to the backend has a chance of being answered now."""
+        return self.link.up and self.accepted
+
+    def tick(self, now_ms):
+        """Move what waits; call it from the main loop."""
+        self._now_ms = now_ms
+        self.link.tick(now_ms)
+        if not self.link.up:
+            return
+        while self._answers and self.link.publish(self._answers[0], None):
+            self._record("uplink", message=self._answers.pop(0).decode())
+        if diff(now_ms, self._waiting_since_ms) >= self._wait_ms:
+            self._waiting_since_ms = now_ms
+            if not self.accepted:
+                self._wait_ms = _RETRY_MS
+                if not self.outbox.has("BootNotification"):
+                    self.outbox.add("BootNotification", self._boot, None, self._booted)
+            elif not self.outbox.has("Heartbeat"):
+                self.outbox.add("Heartbeat", _nothing, None, self._beaten)
+        self.outbox.tick(now_ms, self._publish, None if self.accepted else "BootNotification")
+
+    def _publish(self, payload):
+        return self.link.publish(payload, None)
+
+    def _up(self, session_present):
+        self._record("line", up=True, why="session present" if session_present else "new session")
+        if session_present:
+            self._replay_until_uptime_ms = self._wall.uptime_ms + _REPLAY_MS
+        if not self.accepted:
+            self._wait_ms = 0
+
+    def _down(self, why):
+        self._record("line", up=False, why=why)
+        self.outbox.line_lost()
+
+    def _boot(self, _):
+        return {"reason": "PowerUp", "chargingStation": self._who}
+
+    def _booted(self, result):
+        if result is None:
+            return
+        self._take_time(result)
+        self.accepted = result.get("status") == "Accepted" and self._wall.is_set
+        interval = result.get("interval")
+        if isinstance(interval, int) and 0 < interval < 86400 * 5:
+            self._wait_ms = interval * 1000
+
+    def _beaten(self, result):
+        if result is not None:
+            self._take_time(result)
+
+    def _take_time(self, result):
+        try:
+            self._wall.set(result.get("currentTime"))
+        except ValueError as error:
+            self._record("backend", problem=str(error))
+
+    def _message(self, payload, retain, dup):
+        try:
+            message = decode(payload)
+            if message[0] == CALLRESULT:
+                self.outbox.result(message[1], message[2] if isinstance(message[2], dict) else {})
+            elif message[0] == CALLERROR:
+                self.outbox.result(message[1], None, str(message[2]))
+            else:
+                fresh = self._fresh(message[3], retain, dup)
+                answer = self._commands.serve(message[1], message[2], message[3], fresh)
+                self._answer([CALLRESULT, message[1], answer])
+        except CallError as error:
+            self._answer([CALLERROR, error.message_id, error.code, error.description, {}])
+        except Exception as error:
+            # An error of ours must not end the line; there may be no message to answer.
+            self._record("error", problem=repr(error))
+
+    def _fresh(self, payload, retain, dup):
+        # MQTT 3.1.1 has no expiry and OCPP requests no time: what may be a replay is not fresh, unless it says when it was issued.
+        if not self.accepted or not self.link.up:  # what comes before the link is up is the replay of its last session
+            return False
+        custom = payload.get("customData")
+        issued = custom.get("issuedAt") if isinstance(custom, dict) else None
+        if issued is not None:
+            try:
+                return abs(self._wall.unix_ms(self._wall.uptime_ms) - parse(issued)) <= _COMMAND_MS
+            except ValueError:
+                return False
+        return not (retain or dup or self._wall.uptime_ms < self._replay_until_uptime_ms)
+
+    def _answer(self, message):
+        self._answers.append(encode(message).encode())
+        del self._answers[:-_ANSWERS]
+
+
+def _nothing(_):
+    return {}

@@ -1,0 +1,91 @@
+"""The grammar of OCPP-J: arrays to text and back, and the right CALLERROR for what does not fit.
+
+Payloads are checked against shapes, small tables of the fields that the schema names. The vocabulary is OCPP 2.1.
+"""
+
+import json
+
+from micropython import const
+
+CALL = const(2)
+CALLRESULT = const(3)
+CALLERROR = const(4)
+
+_ID_LENGTH = const(36)  # messageId, OCPP-J 2.1
+
+
+class CallError(Exception):
+    """What is answered to a message that cannot be served: an OCPP-J error code and a description in words."""
+
+    def __init__(self, code, description, message_id="-1"):
+        super().__init__(code)
+        self.code = code
+        self.description = description
+        self.message_id = message_id
+
+
+def encode(value):
+    """JSON text with sorted keys, so that every interpreter sends the same bytes.
+
+    A tuple (whole, thousandths) becomes a decimal number: a board's floats have 24 bits, too few for an energy register.
+    """
+    if isinstance(value, dict):
+        return "{%s}" % ",".join(["%s:%s" % (json.dumps(key), encode(value[key])) for key in sorted(value)])
+    if isinstance(value, list):
+        return "[%s]" % ",".join([encode(item) for item in value])
+    if isinstance(value, tuple):
+        return "%d.%03d" % value
+    return json.dumps(value)
+
+
+def decode(payload):
+    """The message in `payload` (bytes) as a list: [2, id, action, {}], [3, id, {}] or [4, id, code, ...].
+
+    Raises CallError; its message_id is "-1" where none could be read.
+    """
+    try:
+        message = json.loads(str(payload, "utf-8"))
+    except ValueError:
+        raise CallError("RpcFrameworkError", "expected a JSON array, found no JSON")
+    if not isinstance(message, list) or len(message) < 3:
+        raise CallError("RpcFrameworkError", "expected an array of at least three elements")
+    kind, message_id = message[0], message[1]
+    if not isinstance(message_id, str) or not 0 < len(message_id) <= _ID_LENGTH:
+        raise CallError("RpcFrameworkError", "expected a message id of 1 to 36 characters as second element")
+    if not isinstance(kind, int) or isinstance(kind, bool) or not CALL <= kind <= CALLERROR:
+        raise CallError("MessageTypeNotSupported", "expected message type 2, 3 or 4", message_id)
+    if kind == CALL:
+        if len(message) != 4 or not isinstance(message[2], str):
+            raise CallError("RpcFrameworkError", "expected [2, id, action, payload]", message_id)
+        if not isinstance(message[3], dict):
+            raise CallError("FormatViolation", "expected an object as payload", message_id)
+    return message
+
+
+def check(value, shape, where="payload"):
+    """Check an object against a shape; raise CallError naming the field.
+
+    A shape maps each allowed field to (kind, required, bound): kind str with its greatest length, int with its least value, a
+    nested shape, or list or dict of any content.
+    """
+    for name in shape:
+        if shape[name][1] and name not in value:
+            raise CallError("OccurrenceConstraintViolation", "%s.%s: missing" % (where, name))
+    for name in value:
+        field = "%s.%s" % (where, name)
+        if name not in shape:
+            raise CallError("FormatViolation", "%s: no such field" % field)
+        kind, _, bound = shape[name]
+        found = value[name]
+        expected = dict if isinstance(kind, dict) else kind
+        if not isinstance(found, expected) or isinstance(found, bool):
+            raise CallError("TypeConstraintViolation", "%s: expected %s" % (field, _KINDS[expected]))
+        if isinstance(kind, dict):
+            check(found, kind, field)
+        elif kind is str and len(found) > bound:
+            raise CallError("PropertyConstraintViolation", "%s: longer than %d" % (field, bound))
+        elif kind is int and bound is not None and found < bound:
+            raise CallError("PropertyConstraintViolation", "%s: less than %d" % (field, bound))
+
+
+_KINDS = {str: "a text", int: "a whole number", dict: "an object", list: "an array"}
