@@ -1,0 +1,158 @@
+"""How a controller reads the control pilot: the sampling schemes of RP2040 and ESP32, on the plant's voltage.
+
+Both fill the same window: counts of highs and lows seen, then the three newest plateau readings of each, newest first.
+"""
+
+from array import array
+
+from micropython import const
+
+_PERIOD_US = const(1000)
+_NOISE = const(1021)  # a prime, so that the noise does not beat with the sampling
+_COUNT = const((1 << 30) - 1)
+_READ_US = const(50)
+_READS = const(64)
+
+
+class _Sampler:
+    def __init__(self, plant):
+        self._plant = plant
+        self._highs = 0
+        self._lows = 0
+        self._high = array("i", [0] * 4)  # rings of four; the newest at the count - 1
+        self._low = array("i", [0] * 4)
+        self.frozen = False
+        # 5 mV of noise at the converter: the sum of three even distributions
+        self._noise = array("i", [sum([plant.random.below(11) - 5 for _ in range(3)]) * 9 // 10 for _ in range(_NOISE)])
+        self._noise_at = 0
+        self._outlier_mv = 0
+        self._outlier_mean_us = 0
+        self._outlier_us = 1 << 60
+
+    def noise(self, outliers_per_s, mv):
+        """Single wrong samples that read `mv`, so many a second on average, at least 50 ms apart; 0 ends them."""
+        self._outlier_mv = mv
+        self._outlier_mean_us = 1000000 // outliers_per_s if outliers_per_s else 0
+        self._outlier_us = self._plant.now_us + self._gap_us() if outliers_per_s else 1 << 60
+
+    def _gap_us(self):
+        return 50000 + self._plant.random.below(max(2 * (self._outlier_mean_us - 50000), 1))
+
+    def set_permille(self, permille):
+        """The pilot's duty, from its next period on."""
+        self._plant.set_permille(permille)
+
+    def _fill(self, window):
+        h, n = self._high, self._highs
+        window[0] = n & _COUNT
+        window[2] = h[(n - 1) & 3]
+        window[3] = h[(n - 2) & 3]
+        window[4] = h[(n - 3) & 3]
+        h, n = self._low, self._lows
+        window[1] = n & _COUNT
+        window[5] = h[(n - 1) & 3]
+        window[6] = h[(n - 2) & 3]
+        window[7] = h[(n - 3) & 3]
+
+
+class PacedPilot(_Sampler):
+    """RP2040: one sample 30 us after the rise and one 10 us before the next, paced by the PWM through DMA, without Python."""
+
+    def __init__(self, plant):
+        super().__init__(plant)
+        self._period_us = 0  # the start of the period whose samples come next
+        self._low_next = False
+        self._next_us = 30
+        plant.catch_up = self._take
+
+    def _take(self, t_us):
+        # Take every sample whose instant lies before t_us, at the levels that hold until now.
+        while self._next_us < t_us:
+            plant = self._plant
+            low = self._low_next
+            mv = plant.low_mv if plant.permille == 0 or (low and plant.permille < 1000) else plant.high_mv
+            i = self._noise_at + 1
+            if i == _NOISE:
+                i = 0
+            self._noise_at = i
+            mv += self._noise[i]
+            if self._next_us >= self._outlier_us:
+                # "on a random plateau sample": highs and lows alike
+                if plant.random.below(2):
+                    mv = self._outlier_mv
+                    self._outlier_us = self._next_us + self._gap_us()
+            if low:
+                if not self.frozen:
+                    self._low[self._lows & 3] = mv
+                    self._lows += 1
+                self._low_next = False
+                self._next_us += 40
+            else:
+                if not self.frozen:
+                    self._high[self._highs & 3] = mv
+                    self._highs += 1
+                self._low_next = True
+                self._next_us += 960
+
+    def sample(self, window):
+        """The newest readings, in the role's order."""
+        self._take(self._plant.now_us)
+        self._fill(window)
+
+
+class BurstPilot(_Sampler):
+    """ESP32: at each tick a burst of one-shot conversions over three periods of the pilot, then the plateaus picked out.
+
+    A conversion takes 50 us. In each run of readings above or below the middle, the last one before the edge lies on the plateau:
+    slew and ringing follow an edge for 20 us and are over one conversion later. With less than 50 us of low phase (above about
+    48 A) lows are missed, and the diode cannot be proven.
+    """
+
+    def __init__(self, plant):
+        super().__init__(plant)
+        self._burst = array("i", [0] * _READS)
+
+    def sample(self, window):
+        """Read a burst (it takes 3.2 ms of the plant's time) and give the newest three plateaus of each kind."""
+        plant = self._plant
+        burst = self._burst
+        t_us = plant.now_us
+        for i in range(_READS):
+            t_us += _READ_US
+            plant.advance(t_us)
+            self._noise_at = (self._noise_at + 1) % _NOISE
+            burst[i] = plant.pilot_mv(t_us) + self._noise[self._noise_at]
+        if t_us >= self._outlier_us:
+            self._outlier_us = t_us + self._gap_us()
+            burst[plant.random.below(_READS)] = self._outlier_mv
+        if not self.frozen:
+            self._plateaus(burst)
+        self._fill(window)
+
+    def _plateaus(self, burst):
+        if self._plant.permille in (0, 1000):
+            for i in (15, 31, 47):  # a steady pilot has no edges: any three readings do
+                self._push(burst[i], burst[i])
+            return
+        # The driver knows that PWM is on, and that its low level lies below 0 V where a diode blocks; where none does, the
+        # middle still parts the two levels.
+        least = most = burst[0]
+        for mv in burst:
+            if mv < least:
+                least = mv
+            if mv > most:
+                most = mv
+        middle = (least + most) // 2
+        for i in range(_READS - 1):
+            if burst[i] > middle >= burst[i + 1]:
+                self._high[self._highs & 3] = burst[i]
+                self._highs += 1
+            elif burst[i] <= middle < burst[i + 1]:
+                self._low[self._lows & 3] = burst[i]
+                self._lows += 1
+
+    def _push(self, high_mv, low_mv):
+        self._high[self._highs & 3] = high_mv
+        self._highs += 1
+        self._low[self._lows & 3] = low_mv
+        self._lows += 1

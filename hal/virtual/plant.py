@@ -1,0 +1,327 @@
+"""The electrical plant of one outlet: vehicle, control pilot, contactor, mains and energy, in integers over microseconds.
+
+Time stands where `advance` left it; what is due lies in a queue of events. Between two events nothing changes but the pilot's
+square wave and the energy that flows, so both are known exactly at any moment.
+"""
+
+from hal.virtual.random import Random
+
+# Ohm of a vehicle in state B, C, D (IEC 61851-1 annex A; shared facts 1.1)
+R_B, R_C, R_D = 2740, 882, 246
+
+_PILOT_MV = 12000
+_SOURCE_OHM = 1000
+_DIODE_MV = 700
+_PERIOD_US = 1000
+_SLEW_US = 10
+_RINGING_US = 10
+_RINGING_MV = 400
+
+_CLOSING_US = 20000
+_OPENING_US = 15000
+_RAMP_US = 100000  # a vehicle changes its current in ten steps of this
+_RAMP_STEPS = 8
+_OBEY_US = 1000000  # a vehicle that obeys opens S2 so long after the offer ended, its current gone before
+
+
+class Plant:
+    """`on_event(what, fields, t_us)` hears of `contactor` and `vehicle` changes. `hold_ms`: the dead-man's window."""
+
+    def __init__(self, seed, on_event, hold_ms=60, max_ma=32000):
+        self.now_us = 0
+        self.random = Random(seed)
+        self.catch_up = None  # called with the time before anything that the sampler could see changes
+        self._on_event = on_event
+        self._queue = []  # (due us, number, function, argument), soonest last
+        self._queued = 0
+        self._next_us = 1 << 60
+        # the vehicle
+        self.r_ohm = None
+        self.diode = True
+        self._wants_ohm = R_B  # what its charger asks for; S2 may be open all the same
+        self._draws_ma = None  # None: follows the offer
+        self._obeys = True
+        self._inhibited = False  # it has answered a stop and waits for PWM
+        self._stop_number = 0
+        self._max_draw_ma = max_ma
+        self._restoring = 0
+        # the pilot
+        self.short_ohm = None
+        self.permille = 1000
+        self._pilot_number = 0
+        self.high_mv = _PILOT_MV
+        self.low_mv = -_PILOT_MV
+        # the contactor
+        self.drive = False
+        self.closed = False
+        self._hold_us = hold_ms * 1000
+        self._held_until_us = 0
+        self._hold_queued = False
+        self._moving = 0
+        # mains and energy
+        self.mains_mv = 230000
+        self.current_ma = 0
+        self._target_ma = 0
+        self._ramp_number = 0
+        self._energy_fj = 0  # integral of mV * mA * us, in 1e-12 J
+        self._energy_us = 0
+
+    # --- time ----------------------------------------------------------------------------------------------------
+
+    def at(self, t_us, function, argument=None):
+        """Call `function(argument)` when the plant's time reaches `t_us`; what is due at the same time keeps its order."""
+        queue = self._queue
+        self._queued += 1
+        i = len(queue)
+        while i > 0 and queue[i - 1][0] <= t_us:
+            i -= 1
+        queue.insert(i, (t_us, self._queued, function, argument))
+        self._next_us = queue[-1][0]
+
+    def advance(self, t_us):
+        """Let time pass until `t_us`."""
+        while self._next_us <= t_us:
+            due_us, _, function, argument = self._queue.pop()
+            self._next_us = self._queue[-1][0] if self._queue else 1 << 60
+            if due_us > self.now_us:
+                self.now_us = due_us
+            function(argument)
+        if t_us > self.now_us:
+            self.now_us = t_us
+
+    # --- the vehicle ---------------------------------------------------------------------------------------------
+
+    def plug(self, r_ohm=R_B, diode=True):
+        """A vehicle's plug goes in."""
+        self.diode = diode
+        self._inhibited = False
+        self._wants_ohm = r_ohm
+        self._set_ohm(r_ohm)
+
+    def unplug(self):
+        """The plug comes out."""
+        self._set_ohm(None)
+        self.diode = True
+
+    def want(self, r_ohm):
+        """The vehicle's charger wants `r_ohm`: R_B to pause, R_C to charge, R_D to charge with ventilation."""
+        self._inhibited = False
+        self._wants_ohm = r_ohm
+        self._set_ohm(r_ohm)
+
+    def ohms(self, r_ohm, for_us=None):
+        """Any resistance behind the diode (None: open); after `for_us` the one before comes back."""
+        self._inhibited = False
+        self._restoring += 1
+        if for_us is None:
+            self._wants_ohm = r_ohm
+        else:
+            self.at(self.now_us + for_us, self._restore, (self._restoring, self.r_ohm))
+        self._set_ohm(r_ohm)
+
+    def _restore(self, argument):
+        number, r_ohm = argument
+        if number == self._restoring:
+            self._set_ohm(r_ohm)
+
+    def set_diode(self, ok):
+        """The vehicle's diode: shorted when not `ok`."""
+        self._changing()
+        self.diode = ok
+        self._levels()
+
+    def draw(self, ma, obey):
+        """What the vehicle takes, in mA; None: what is offered. Without `obey` it ignores a stop."""
+        self._draws_ma = ma
+        self._obeys = obey
+        self._aim()
+
+    def _set_ohm(self, r_ohm):
+        self._changing()
+        if r_ohm != self.r_ohm:
+            self.r_ohm = r_ohm
+            self._on_event("vehicle", {"r_ohm": r_ohm}, self.now_us)
+        self._levels()
+        self._aim()
+
+    def _asks(self):
+        return self.r_ohm is not None and self.r_ohm < 1870  # below the range of state B: S2 is closed
+
+    def _aim(self):
+        # The current that the vehicle now goes for, in steps.
+        target = 0
+        if self.closed and self._asks():
+            if self._draws_ma is not None and not (self._obeys and self._inhibited):
+                target = self._draws_ma
+            elif self.permille < 1000 and not self._inhibited:
+                target = min(self.offered_ma(), self._max_draw_ma)
+            elif not self._obeys:
+                target = self.current_ma
+        if not self.closed or self.r_ohm is None:
+            self._set_current(0)
+        if target != self._target_ma:
+            self._target_ma = target
+            self._ramp_number += 1
+            self._ramp((self._ramp_number, _RAMP_STEPS))
+
+    def _ramp(self, argument):
+        number, left = argument
+        if number != self._ramp_number:
+            return
+        self._set_current(self.current_ma + (self._target_ma - self.current_ma) // left)
+        if left > 1:
+            self.at(self.now_us + _RAMP_US, self._ramp, (number, left - 1))
+
+    def _set_current(self, ma):
+        self._integrate()
+        self.current_ma = ma if self.closed else 0
+
+    def offered_ma(self):
+        """What the pilot's duty tells a vehicle (standards facts 1.3), in mA."""
+        d = self.permille
+        if d < 80 or d > 970:
+            return 0
+        if d <= 100:
+            return 6000
+        if d <= 850:
+            return d * 60
+        return min(d - 640, 320) * 250
+
+    # --- the pilot -----------------------------------------------------------------------------------------------
+
+    def set_permille(self, permille):
+        """The pilot's duty, from its next period on."""
+        self._pilot_number += 1
+        period_us = self.now_us - self.now_us % _PERIOD_US + _PERIOD_US
+        self.at(period_us, self._apply_permille, (self._pilot_number, permille))
+
+    def _apply_permille(self, argument):
+        number, permille = argument
+        if number != self._pilot_number:
+            return
+        self._changing()
+        stopped = self.permille < 1000 <= permille
+        resumed = permille < 1000 <= self.permille
+        self.permille = permille
+        self._stop_number += 1
+        if stopped and self._obeys and self._asks():
+            self._inhibited = True
+            self.at(self.now_us + _OBEY_US, self._open_s2, self._stop_number)
+        elif resumed and self._inhibited:
+            self.at(self.now_us + _OBEY_US, self._close_s2, self._stop_number)
+        self._aim()
+
+    def _open_s2(self, number):
+        if number == self._stop_number and self._inhibited and self._asks():
+            self._set_ohm(R_B)
+
+    def _close_s2(self, number):
+        if number == self._stop_number and self._inhibited and self.r_ohm is not None:
+            self._inhibited = False
+            self._set_ohm(self._wants_ohm)
+
+    def short(self, ohm, for_us=None):
+        """`ohm` from pilot to earth, beside the vehicle, for `for_us` or for good; None: no more."""
+        self._changing()
+        self.short_ohm = ohm
+        self._levels()
+        if for_us is not None:
+            self.at(self.now_us + for_us, self.short, None)
+
+    def _changing(self):
+        self._integrate()
+        if self.catch_up:
+            self.catch_up(self.now_us)
+
+    def _levels(self):
+        self.high_mv = self._node_mv(_PILOT_MV)
+        self.low_mv = self._node_mv(-_PILOT_MV)
+
+    def _node_mv(self, source_mv):
+        # Kirchhoff at the pilot: the source behind 1 kOhm, the vehicle behind its diode, a short beside it. Scaled by 10^9 to
+        # stay in integers.
+        g = 10**9 // _SOURCE_OHM
+        i = source_mv * g
+        if self.short_ohm is not None:
+            g += 10**9 // max(self.short_ohm, 1)
+        if self.r_ohm is None:
+            return i // g
+        vehicle = 10**9 // max(self.r_ohm, 1)
+        if not self.diode:
+            return i // (g + vehicle)
+        if i // g <= _DIODE_MV:
+            return i // g  # the diode blocks
+        return (i + _DIODE_MV * vehicle) // (g + vehicle)
+
+    def pilot_mv(self, t_us):
+        """The pilot's voltage at `t_us`, edges and ringing included, noise not; `t_us` not before the last event."""
+        phase = t_us % _PERIOD_US
+        if self.permille >= 1000:
+            return self.high_mv
+        if self.permille <= 0:
+            return self.low_mv
+        if phase < self.permille:
+            since, level, before = phase, self.high_mv, self.low_mv
+        else:
+            since, level, before = phase - self.permille, self.low_mv, self.high_mv
+        if since < _SLEW_US:
+            return before + (level - before) * since // _SLEW_US
+        if since < _SLEW_US + _RINGING_US:
+            return level + (_RINGING_MV if since % 4 < 2 else -_RINGING_MV) * (_SLEW_US + _RINGING_US - since) // _RINGING_US
+        return level
+
+    # --- the contactor -------------------------------------------------------------------------------------------
+
+    def set_drive(self, on):
+        """The drive pin."""
+        if on != self.drive:
+            self.drive = on
+            self._trace_contactor()
+            self._coil()
+
+    def feed(self):
+        """A pulse train at the hold: it stays alive for the dead-man's window."""
+        self._held_until_us = self.now_us + self._hold_us
+        if not self._hold_queued:
+            self._hold_queued = True
+            self.at(self._held_until_us, self._hold_due)
+            self._coil()
+
+    def _hold_due(self, _):
+        if self.now_us < self._held_until_us:
+            self.at(self._held_until_us, self._hold_due)
+        else:
+            self._hold_queued = False
+            self._coil()
+
+    def _coil(self):
+        # Both elements are in series: the drive pin and the hold.
+        self._moving += 1
+        on = self.drive and self._hold_queued
+        if on != self.closed:
+            self.at(self.now_us + (_CLOSING_US if on else _OPENING_US), self._move, (self._moving, on))
+
+    def _move(self, argument):
+        number, closed = argument
+        if number == self._moving and closed != self.closed:
+            self._integrate()
+            self.closed = closed
+            if not closed:
+                self.current_ma = 0
+            self._trace_contactor()
+            self._aim()
+
+    def _trace_contactor(self):
+        self._on_event("contactor", {"command": self.drive, "closed": self.closed}, self.now_us)
+
+    # --- energy --------------------------------------------------------------------------------------------------
+
+    def _integrate(self):
+        if self.current_ma:
+            self._energy_fj += self.mains_mv * self.current_ma * (self.now_us - self._energy_us)
+        self._energy_us = self.now_us
+
+    def energy_mwh(self):
+        """What has flowed since the start, in mWh."""
+        self._integrate()
+        return self._energy_fj // (3600 * 10**9)

@@ -1,0 +1,78 @@
+"""What happens when: the steps of a scenario, done to the virtual board at their time."""
+
+import json
+
+from hal.virtual import plant as _plant
+
+
+def load(path):
+    """The scenario in the file `path`, its steps in the order of their time. `tools/pile.py sim` has checked its fields.
+
+    Raises ValueError with the file, the field and what was expected.
+    """
+    try:
+        with open(path) as file:
+            scenario = json.load(file)
+    except OSError:
+        raise ValueError("%s: no such file; expected a scenario" % path)
+    except ValueError:
+        raise ValueError("%s: not JSON; expected a scenario" % path)
+    for i, step in enumerate(scenario["steps"]):
+        if step["do"] not in STEPS:
+            raise ValueError("%s: steps[%d].do: %r is not simulated yet" % (path, i, step["do"]))
+    return scenario
+
+
+def schedule(scenario, board):
+    """Queue every step on the board's plant."""
+    for step in scenario["steps"]:
+        board.plant.at(int(step["at_ms"] * 1000), _do, (board, step))
+
+
+def _do(argument):
+    board, step = argument
+    board.trace.at(board.plant.now_us, "step", {"step": step})
+    STEPS[step["do"]](board, step)
+
+
+def _plug(board, step):
+    board.plant.plug(step.get("r_ohm", _plant.R_B), step.get("diode", True))
+
+
+def _ohms(board, step):
+    board.plant.ohms(step["value"], _us(step))
+
+
+def _noise(board, step):
+    board.pilot.noise(step["outliers_per_s"], step["mv"])
+
+
+def _freeze(board, step):
+    board.pilot.frozen = step.get("fault", True)
+
+
+def _link(board, step):
+    board.line.up = step["up"]
+
+
+def _us(step):
+    return int(step["for_ms"] * 1000) if step.get("for_ms") is not None else None
+
+
+# step: what it does, given the board and the step
+STEPS = {
+    "plug": _plug,
+    "unplug": lambda board, step: board.plant.unplug(),
+    "ready": lambda board, step: board.plant.want(_plant.R_C),
+    "pause": lambda board, step: board.plant.want(_plant.R_B),
+    "vent": lambda board, step: board.plant.want(_plant.R_D),
+    "ohms": _ohms,
+    "diode": lambda board, step: board.plant.set_diode(step["ok"]),
+    "card": lambda board, step: board.reader.show(step["uid"]),
+    "draw": lambda board, step: board.plant.draw(step.get("ma"), step.get("obey", True)),
+    "link": _link,
+    "backend": lambda board, step: board.line.send(step["message"], step.get("replayed", False)),
+    "noise": _noise,
+    "adc_freeze": _freeze,
+    "stall_main": lambda board, step: board.stall_main(_us(step)),
+}

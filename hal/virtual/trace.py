@@ -1,0 +1,45 @@
+"""The trace: one JSON line an event, with sorted keys, so that every interpreter writes the same bytes."""
+
+import json
+
+
+class Trace:
+    """Lines to the file `path`, or nowhere when it is None. `clock()` tells the plant's microseconds."""
+
+    def __init__(self, path, clock):
+        self._file = open(path, "w") if path else None
+        self._clock = clock
+
+    def record(self, what, **fields):
+        """Write `what` with its `fields`, at the plant's time."""
+        if self._file:
+            self.at(self._clock(), what, fields)
+
+    def at(self, t_us, what, fields):
+        """Write `what` with its `fields` as of `t_us`. A field `message` is JSON text already."""
+        if not self._file:
+            return
+        parts = ['{"t_us": %d, "what": "%s"' % (t_us, what)]
+        for key in sorted(fields):
+            value = fields[key]
+            parts.append(', "%s": %s' % (key, value if key == "message" else _text(value)))
+        parts.append("}\n")
+        self._file.write("".join(parts))
+
+    def flush(self):
+        """Let readers see every line so far."""
+        if self._file:
+            self._file.flush()
+
+    def close(self):
+        """End the file."""
+        if self._file:
+            self._file.close()
+
+
+def _text(value):
+    if isinstance(value, dict):
+        return "{%s}" % ", ".join(["%s: %s" % (json.dumps(key), _text(value[key])) for key in sorted(value)])
+    if isinstance(value, (list, tuple)):
+        return "[%s]" % ", ".join([_text(item) for item in value])
+    return json.dumps(value)
