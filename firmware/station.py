@@ -1,0 +1,105 @@
+"""The one place where roles, outlets and services are wired together."""
+
+from firmware.access.cards import Cards
+from firmware.clock import WallClock
+from firmware.energy.limits import Limits
+from firmware.ledger.session import Session
+from firmware.outlet.ac import AcOutlet
+from firmware.safety.core import Safety
+from firmware.uplink.backend import Backend
+from firmware.uplink.commands import Commands
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from hal.roles import Board
+
+_MAIN_LOOP_MS = 20
+VERSION = "0.1.0"
+
+
+class Station:
+    """A pile: `board` has its hardware, `config` comes from `firmware.config.load`.
+
+    `safety_tick` belongs to the board's timer, `tick` to its main loop every 20 ms.
+    """
+
+    def __init__(self, board: "Board", config):
+        now_ms = board.clock.ticks_ms()
+        self.board = board
+        self.config = config
+        self.cores = []
+        self.outlets = []
+        self.sessions = []
+        self._wall = WallClock(now_ms)
+        self._record = board.log.record
+        nonce = board.nonce()
+        who = {"vendorName": board.vendor, "model": board.model, "firmwareVersion": VERSION}
+        commands = Commands(self.sessions)
+        self.backend = Backend(config, who, nonce, self._wall, commands, self._record)
+        for place in board.outlets:
+            core = Safety(place.pilot, place.contactor, place.indicator, board.late_ms)
+            outlet = AcOutlet(core.cells, Limits(place.max_ma))
+            self.cores.append(core)
+            self.outlets.append(outlet)
+            self.sessions.append(
+                Session(
+                    len(self.cores), outlet, place.meter, place.contactor, config, self._wall, nonce, self.backend.outbox
+                )
+            )
+        cards = Cards(board.reader, self.sessions, self.backend, self._record)
+        self._services = [session.tick for session in self.sessions]
+        self._services += [cards.tick, self._report, self.backend.tick]
+        self.errors = 0  # exceptions that a service raised
+        self._reported = [None] * len(self.outlets)  # connectorStatus, as last told to the backend
+        self._offered_ma = [0] * len(self.outlets)
+
+    def safety_tick(self, now_ms):
+        """Tick the safety core of every outlet; allocates nothing, never raises."""
+        for core in self.cores:
+            core.tick(now_ms)
+
+    def tick(self, now_ms):
+        """One turn of the main loop: outlets first, then services."""
+        self._wall.tick(now_ms)
+        for outlet in self.outlets:
+            outlet.tick(now_ms)
+        for service in self._services:
+            try:
+                service(now_ms)
+            except Exception as error:
+                # One service that stumbles must not keep the others, nor the outlets' lease, from going on.
+                self.errors += 1
+                self._record("error", problem=repr(error))
+
+    def _report(self, _):
+        for i, outlet in enumerate(self.outlets):
+            if outlet.offered_ma != self._offered_ma[i]:
+                self._offered_ma[i] = outlet.offered_ma
+                self._record("limit", offered_ma=outlet.offered_ma, reasons=outlet.limits.explain())
+            status = "Faulted" if outlet.faulted else "Occupied" if outlet.plugged else "Available"
+            if status != self._reported[i] and self.backend.accepted:
+                if self.backend.outbox.add("StatusNotification", self._status, (i + 1, status, self._wall.uptime_ms)):
+                    self._reported[i] = status
+
+    def _status(self, report):
+        evse_id, status, uptime_ms = report
+        return {
+            "timestamp": self._wall.text(uptime_ms),
+            "connectorStatus": status,
+            "evseId": evse_id,
+            "connectorId": 1,
+        }
+
+    async def main(self):
+        """The main loop on a real clock, with the line's bytes moved beside it. Never returns."""
+        import asyncio
+
+        from firmware.uplink import line
+
+        ticks_ms = self.board.clock.ticks_ms
+        if self.config["broker"]:
+            host, _, port = self.config["broker"].rpartition(":")
+            mover = asyncio.create_task(line.move(self.backend.link, host, int(port), ticks_ms))
+        while True:
+            self.tick(ticks_ms())
+            await asyncio.sleep_ms(_MAIN_LOOP_MS)
