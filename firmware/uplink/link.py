@@ -142,7 +142,7 @@ class Link(umqtt.MQTTClient):
         self._backoff_ms = _FIRST_MS
         self._random = 1
         for c in self.client_id:
-            self._random = (self._random * 31 + c) % 65537
+            self._random = (self._random * 5777 + c) % 65537  # spreads neighbours, within 30 bits
 
     @property
     def wants(self):
