@@ -1,4 +1,4 @@
-"""Move the link's bytes over a TCP socket with asyncio, never blocking, and come back after whatever the network does."""
+"""Move the link's bytes over a TCP socket; come back after whatever the network does."""
 
 import asyncio
 import errno
@@ -11,16 +11,17 @@ from firmware.ticks import add, diff
 from firmware.uplink.link import CLOSE, OPEN
 
 _CONNECT_MS = const(10000)
-_CHUNK = const(512)  # bytes read at a time, which bounds the work between two turns of the other tasks
+_CHUNK = const(512)  # bytes read at a time: bounds the work between two turns of the other tasks
 _PAUSE_MS = const(5)  # between two looks at a quiet line
 _IPPROTO_TCP = const(6)  # numbers, since not every port names them
 _TCP_NODELAY = const(1)
 
 
 async def move(link, host, port, ticks_ms):
-    """Carry the bytes of `link` to and from the broker at `host`:`port`; `ticks_ms()` is the clock, wrapping at 2^30.
+    """Carry the bytes of `link` to and from the broker at `host`:`port`, until cancelled.
 
-    Ends only by being cancelled. A host that is no numeric address is resolved by getaddrinfo, which can block."""
+    `ticks_ms()` is the clock, which wraps at 2^30. A host that is no numeric address is resolved
+    by getaddrinfo, which can block; nothing else does."""
     chunk = memoryview(bytearray(_CHUNK))
     while True:
         link.tick(ticks_ms())
@@ -32,8 +33,10 @@ async def move(link, host, port, ticks_ms):
             # For a numeric address this only converts, and asks nobody.
             found = socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM)[0]
             sock = socket.socket(found[0], socket.SOCK_STREAM)
-            why = await _connect(sock, found[-1], ticks_ms) or await _carry(link, sock, chunk, ticks_ms)
-        except Exception as e:  # one of the owner's callbacks may have failed, too: the line lives on and says why
+            why = await _connect(sock, found[-1], ticks_ms)
+            if not why:
+                why = await _carry(link, sock, chunk, ticks_ms)
+        except Exception as e:  # also from an owner's callback: the line lives on, and says why
             why = "%s: %s" % (type(e).__name__, e)
         finally:
             if sock:
@@ -63,7 +66,9 @@ async def _connect(sock, address, ticks_ms):
         ready = poll.poll(0)
         if ready:
             if ready[0][1] & (select.POLLERR | select.POLLHUP):
-                _reader(sock)(bytearray(1))  # OSError that names the cause, where the port knows it
+                _reader(sock)(
+                    bytearray(1)
+                )  # OSError that names the cause, where the port knows it
                 return "connection failed"
             return None
         if diff(ticks_ms(), give_up_ms) >= 0:
@@ -94,7 +99,7 @@ async def _carry(link, sock, chunk, ticks_ms):
             if n:
                 moved = True
                 link.sent(n)
-        # While bytes move the other tasks get their turn and no more; then the looks grow rarer.
+        # While bytes move, the other tasks get their turn and no more; then looks grow rarer.
         pause_ms = 0 if moved else min(pause_ms + 1, _PAUSE_MS)
         await asyncio.sleep_ms(pause_ms)
 

@@ -1,7 +1,8 @@
-"""One MQTT 3.1.1 session as a state machine that never blocks and does no I/O; umqtt.simple is its codec.
+"""One MQTT 3.1.1 session as a state machine without I/O that never blocks; umqtt is its codec.
 
-umqtt encodes into a bounded buffer and decodes from memory that already holds the whole packet. What it leaves to
-`assert` (gone under -O) or leaves out is done here: framing, codes, packet ids, time-outs, back-off.
+umqtt.simple encodes into a bounded buffer and decodes from memory that holds the whole packet.
+What it leaves to `assert` (gone under -O) or leaves out is done here: framing, codes, packet ids,
+time-outs, back-off.
 """
 
 import umqtt.simple as umqtt
@@ -35,7 +36,7 @@ _OVERHEAD = const(8)  # of a PUBLISH: type, length (3), topic's length, packet i
 
 
 class _Whole(Exception):
-    """A packet has been written whole; umqtt would now wait for the answer, which comes later through feed()."""
+    """A packet is written whole; umqtt would now wait for an answer that feed() brings later."""
 
 
 class _Wire:
@@ -82,14 +83,14 @@ def _ignore(*_):
 class Link(umqtt.MQTTClient):
     """The session of one station, on topics `<root>/<station_id>/up`, `/down` and `/state`.
 
-    Whoever moves the bytes calls opened, closed, feed, outgoing, sent and tick, and obeys `wants`. The owner sets the
-    callbacks, which may call publish():
+    Whoever moves the bytes calls opened, closed, feed, outgoing, sent and tick, and obeys `wants`.
+    The owner sets the callbacks, which may call publish():
 
     - on_up(session_present): CONNACK and SUBACK have come, the retained birth is written
     - on_down(why): a session that was up has ended; what it had in flight is forgotten
     - on_acked(token): the broker has taken the message published with this token
-    - on_message(payload, retain, dup): a message for this station. While `up` is still False it is the replay of a
-      resumed session.
+    - on_message(payload, retain, dup): a message for this station. While `up` is still False it
+      is the replay of a resumed session.
 
     Times are `now_ms`, ticks that wrap at 2^30.
     """
@@ -105,12 +106,13 @@ class Link(umqtt.MQTTClient):
         out_bytes=8192,
         max_packet=4096,
     ):
-        """`window`: messages in flight, below 65,535. `out_bytes` bounds what waits to be sent, `max_packet` what the
-        broker may send in one packet. ValueError when a name or number does not fit MQTT."""
+        """`window`: messages in flight, below 65,535. `out_bytes` (at least 1,024) bounds what
+        waits to be sent, `max_packet` what the broker may send in one packet. ValueError when a
+        name or number does not fit MQTT."""
         topic = "%s/%s/" % (root, station_id)
         # With a client id, topics, user and password of 600 bytes at most, CONNECT always fits.
         if not station_id or len(topic.encode()) > 100 or any(c in topic for c in "+#\0"):
-            raise ValueError("root/station_id: expected 1 to 100 bytes without + # NUL, found %r" % topic)
+            raise ValueError("root/station_id/: expected 100 bytes without + # NUL: %r" % topic)
         if not 5 <= keepalive_s < 65536:
             raise ValueError("keepalive_s: expected 5 to 65535, found %r" % keepalive_s)
         if user is not None:
@@ -155,7 +157,7 @@ class Link(umqtt.MQTTClient):
         self._got = 0
         self._state = _GREET
         self._deadline_ms = add(now_ms, _ANSWER_MS)
-        # umqtt's connect() makes its own socket: for the time of the call the wire stands in for the socket module.
+        # umqtt's connect() makes its own socket: while it runs, the wire is its socket module.
         real = umqtt.socket
         umqtt.socket = self.sock
         try:
@@ -168,7 +170,7 @@ class Link(umqtt.MQTTClient):
         self._now_ms = now_ms
         if self._state != _DROP:
             self._drop(why)
-        # Between half and all of the back-off, so that a thousand stations do not come back as one. 30 bits.
+        # From half to all of the back-off, so that a thousand stations do not come back as one.
         self._random = (self._random * 75 + 74) % 65537
         half = self._backoff_ms >> 1
         self._deadline_ms = add(now_ms, half + half * self._random // 65537)
@@ -190,13 +192,14 @@ class Link(umqtt.MQTTClient):
             wire.head = wire.tail = 0
 
     def publish(self, payload, token=None, dup=False):
-        """Send `payload` (bytes) with QoS 1 to the up topic; False while the session is down, or window or buffer full.
+        """Send `payload` (bytes) with QoS 1 to the up topic; True when it is on its way.
 
-        on_acked(token) tells of its PUBACK, unless the token is None. `dup` marks a re-send. ValueError when it is
-        longer than `max_payload` and so could never be sent."""
+        False while the session is down, or the window or the buffer is full. on_acked(token)
+        tells of its PUBACK, unless the token is None. `dup` marks a re-send. ValueError when it
+        is longer than `max_payload` and so could never be sent."""
         size = len(payload)
         if size > self.max_payload:
-            raise ValueError("payload: expected at most %d bytes, found %d" % (self.max_payload, size))
+            raise ValueError("payload: %d bytes, expected at most %d" % (size, self.max_payload))
         flight = self._flight
         if not self.up or len(flight) >= self._window:
             return False
@@ -290,7 +293,8 @@ class Link(umqtt.MQTTClient):
             self.on_down(why)
 
     def _reject(self, why):
-        # The session's next start discards what the broker holds: else it would send the same packet again, for ever.
+        # The next CONNECT discards what the broker holds: else it would send the same packet at
+        # every reconnect, for ever.
         self._clean = True
         self._drop("protocol error: " + why)
 
@@ -300,7 +304,8 @@ class Link(umqtt.MQTTClient):
         got = self._got
         start = 0
         while got - start > 1:
-            # Remaining length: 1 to 4 bytes, low 7 bits first, bit 7 says that one more follows (MQTT 3.1.1, 2.2.3).
+            # Remaining length: 1 to 4 bytes, low 7 bits first; bit 7 says that one more follows
+            # (MQTT 3.1.1, 2.2.3).
             size = data[start + 1] & 0x7F
             body = start + 2
             while data[body - 1] & 0x80 and body < got and body < start + 5:
@@ -309,7 +314,7 @@ class Link(umqtt.MQTTClient):
             end = body + size
             if data[body - 1] & 0x80:
                 if body == start + 5:
-                    self._reject("remaining length of more than 4 bytes")
+                    self._reject("remaining length beyond 4 bytes")
                 break
             if end - start > len(data):
                 self._reject("packet of %d bytes, expected at most %d" % (end - start, len(data)))
@@ -384,8 +389,9 @@ class Link(umqtt.MQTTClient):
         topic = body + 2
         if topic <= end:
             topic += data[body] << 8 | data[body + 1]
-        if qos > 2 or not body + 2 < topic <= end - qos or qos and not (data[topic] or data[topic + 1]):
-            self._reject("unexpected PUBLISH type 0x%02x, %d bytes" % (kind, end - body))
+        whole = qos <= 2 and body + 2 < topic <= end - qos
+        if not whole or (qos and not (data[topic] or data[topic + 1])):
+            self._reject("bad PUBLISH, type 0x%02x, %d bytes" % (kind, end - body))
         elif not self._room(4):
             self._drop("output full")
         else:

@@ -66,7 +66,9 @@ class Owner:
         link.on_up = lambda present: self.log.append(("up", present))
         link.on_down = lambda why: self.log.append(("down", why))
         link.on_acked = lambda token: self.log.append(("acked", token))
-        link.on_message = lambda payload, retain, dup: self.log.append(("message", bytes(payload), retain, dup))
+        link.on_message = lambda payload, retain, dup: self.log.append(
+            ("message", bytes(payload), retain, dup)
+        )
 
     def written(self):
         data = bytes(self.link.outgoing())
@@ -113,7 +115,8 @@ def up(**more):
 def test_connect_asks_for_the_kept_session_and_leaves_a_will():
     assert Owner().open() == packet(
         0x10,
-        b"\x00\x04MQTT\x04\x2c\x00\x1e\x00\x04CP-1" + b'\x00\x0focpp/CP-1/state\x00\x11{"online": false}',
+        b"\x00\x04MQTT\x04\x2c\x00\x1e\x00\x04CP-1"
+        b'\x00\x0focpp/CP-1/state\x00\x11{"online": false}',
     )
 
 
@@ -178,7 +181,12 @@ def test_late_puback_of_the_former_connection_is_ignored():
 def test_any_split_of_the_bytes_gives_the_same_events():
     long = b"y" * 300
     stream = CONNACK + message(b"early") + suback() + puback(2) + message(b"one", 3) + PINGRESP
-    stream += message(long, 8 | 2, DOWN, 0x1234) + message(b"", 0) + puback(77) + message(b"not ours", 2, b"other")
+    stream += (
+        message(long, 8 | 2, DOWN, 0x1234)
+        + message(b"", 0)
+        + puback(77)
+        + message(b"not ours", 2, b"other")
+    )
     expected = [
         ("message", b"early", False, False),
         ("up", False),
@@ -194,7 +202,9 @@ def test_any_split_of_the_bytes_gives_the_same_events():
         for piece in pieces:
             owner.feed(piece)
         assert owner.log == expected, (owner.log, owner.link.why)
-        assert [p for p in packets(owner.written()) if p[0] == 0x40] == [(0x40, a[2:]) for a in acks]
+        assert [p for p in packets(owner.written()) if p[0] == 0x40] == [
+            (0x40, a[2:]) for a in acks
+        ]
 
     for i in range(len(stream)):
         run((stream[:i], stream[i:]))
@@ -238,7 +248,13 @@ def test_broken_packets_end_the_connection():
     assert rejected(message(b"qos 3", 6))
     assert rejected(message(b"no id", 2, DOWN, 0))
     assert rejected(message(b"no topic", 2, b""))
-    for body in (b"", b"\x00", b"\x00\x0e" + DOWN, b"\x00\x0e" + DOWN + b"\x01", b"\xff\xff" + DOWN + b"\x00\x01"):
+    for body in (
+        b"",
+        b"\x00",
+        b"\x00\x0e" + DOWN,
+        b"\x00\x0e" + DOWN + b"\x01",
+        b"\xff\xff" + DOWN + b"\x00\x01",
+    ):
         assert rejected(packet(0x32, body))
     for body in (b"", b"\x00", b"\x00\x02a", b"\x00\x00"):
         assert rejected(packet(0x30, body))
@@ -252,7 +268,15 @@ def test_broken_packets_end_the_connection():
 
 
 def test_first_packet_must_be_a_connack():
-    for data in (PINGRESP, suback(), puback(1), message(b"x"), b"\x20\x01\x00", b"\x20\x03\x00\x00\x00", b"\x20\x02\x02\x00"):
+    for data in (
+        PINGRESP,
+        suback(),
+        puback(1),
+        message(b"x"),
+        b"\x20\x01\x00",
+        b"\x20\x03\x00\x00\x00",
+        b"\x20\x02\x02\x00",
+    ):
         assert rejected(data, True)
 
 
@@ -302,7 +326,11 @@ def test_publish_waits_for_the_session_and_the_window():
     owner = Owner(window=2)
     assert not owner.link.publish(b"[]", 1)
     owner.come_up()
-    assert owner.link.publish(b"[]", 1) and owner.link.publish(b"[]", 2) and not owner.link.publish(b"[]", 3)
+    assert (
+        owner.link.publish(b"[]", 1)
+        and owner.link.publish(b"[]", 2)
+        and not owner.link.publish(b"[]", 3)
+    )
     owner.feed(puback(3))
     assert owner.link.publish(b"[]", 3) and not owner.link.publish(b"[]", 4)
 
@@ -492,7 +520,9 @@ def test_publish_from_inside_every_callback():
     owner.open()
     owner.feed(CONNACK + suback() + message(b"a") + puback(3) + message(b"b", 0) + puback(2))
     at = 4 + len(UP)
-    written = [(kind, body[at:] if kind == 0x32 else b"") for kind, body in packets(owner.written())]
+    written = [
+        (kind, body[at:] if kind == 0x32 else b"") for kind, body in packets(owner.written())
+    ]
     assert written == [
         (0x82, b""),
         (0x33, b""),
@@ -560,7 +590,15 @@ def test_names_that_mqtt_cannot_carry():
 
 
 def test_garbage_is_survived_with_bounded_output():
-    good = CONNACK + suback() + puback(2) + message(b"one") + PINGRESP + message(b"y" * 200, 11) + puback(3)
+    good = (
+        CONNACK
+        + suback()
+        + puback(2)
+        + message(b"one")
+        + PINGRESP
+        + message(b"y" * 200, 11)
+        + puback(3)
+    )
     state = 12345
 
     def random(n):
