@@ -4,6 +4,7 @@ import argparse
 import importlib
 import importlib.util
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -66,4 +67,6 @@ def main(argv=None):
 if __name__ == "__main__":
     enter_venv()
     sys.path.insert(0, str(REPO))
+    # being told to end is like Ctrl-C: the pile's process must not outlive this one
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     sys.exit(main())

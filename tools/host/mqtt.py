@@ -72,7 +72,8 @@ class Client:
             await asyncio.sleep(0.01)
         if self._task:
             self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task  # an exception of on_message comes to light here
         if self._writer:
             with contextlib.suppress(OSError):
                 self._writer.write(packet(DISCONNECT, 0, b""))

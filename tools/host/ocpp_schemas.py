@@ -17,6 +17,7 @@ ERROR_CODES = (
     "PropertyConstraintViolation", "ProtocolError", "RpcFrameworkError", "SecurityError",
     "TypeConstraintViolation",
 )
+FRAMES = {CALL: (str, str, dict), CALLRESULT: (str, dict), CALLERROR: (str, str, str, dict)}
 RFC3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)")
 FORMATS = jsonschema.FormatChecker(formats=())
 
@@ -66,10 +67,9 @@ def parse(payload):
         message = json.loads(payload)
     except (UnicodeDecodeError, ValueError) as error:
         return None, "no JSON: %s" % error
-    if not isinstance(message, list) or len(message) < 3 or isinstance(message[0], bool):
+    if not isinstance(message, list) or len(message) < 3:
         return None, "no OCPP-J array: %.80r" % (message,)
-    shape = {CALL: (str, str, dict), CALLRESULT: (str, dict),
-             CALLERROR: (str, str, str, dict)}.get(message[0])
+    shape = FRAMES.get(message[0]) if type(message[0]) is int else None
     if shape is None:
         return None, "unknown message type %.80r" % (message[0],)
     if len(message) != 1 + len(shape) or not all(map(isinstance, message[1:], shape)):

@@ -53,7 +53,7 @@ async def a_broker(named):
     """
     if named is None:
         async with broker.embedded() as (host, port):
-            yield host, port, "amqtt %s:%d (embedded)" % (host, port), "CP-1"
+            yield host, port, "%s:%d (amqtt)" % (host, port), "CP-1"
         return
     host, port = address(named)
     station = "CP-" + secrets.token_hex(3)

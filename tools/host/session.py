@@ -5,11 +5,11 @@ CALL = 2
 S2_OPEN_OHM = 2740
 
 STATES = {
-    "A1": "no vehicle", "A2": "no vehicle, PWM on",
-    "B1": "vehicle connected", "B2": "vehicle connected, current offered",
-    "C1": "vehicle wants energy, none offered", "C2": "vehicle may charge",
-    "D1": "vehicle wants ventilation", "D2": "vehicle may charge with ventilation",
-    "E": "pilot shorted", "F": "pile not available",
+    "A1": "no vehicle", "A2": "no vehicle",
+    "B1": "connected", "B2": "connected, offered",
+    "C1": "wants energy", "C2": "may charge",
+    "D1": "wants ventilation", "D2": "may charge, ventilated",
+    "E": "pilot shorted", "F": "not available",
 }
 
 STEPS = {

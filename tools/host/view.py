@@ -10,7 +10,7 @@ from .session import STATES
 
 COLOURS = {"A": "grey50", "B": "yellow3", "C": "green3", "D": "cyan", "E": "red", "F": "red"}
 REFRESH_HZ = 5
-STORY_LINES = 8
+STORY_LINES = 11
 STRIP = 60
 MAX_MA = 32000
 
@@ -37,7 +37,7 @@ class Plain:
 def pairs(rows):
     """A two-column table of names and values."""
     table = Table.grid(padding=(0, 1))
-    table.add_column(style="grey62", width=9)
+    table.add_column(style="grey62", min_width=11, no_wrap=True)
     table.add_column(overflow="ellipsis", no_wrap=True)
     for name, value in rows:
         table.add_row(name, value)
@@ -102,9 +102,9 @@ class Rich:
                            COLOURS.get(state[0], "white"))),
             ("Contactor", closed),
             ("Offered", Text("%5.1f A  " % (now["offered_ma"] / 1000))
-             + bar(now["offered_ma"], MAX_MA, 15, "steel_blue1")),
+             + bar(now["offered_ma"], MAX_MA, 13, "steel_blue1")),
             ("Drawn", Text("%5.1f A  " % (now["current_ma"] / 1000))
-             + bar(now["current_ma"], MAX_MA, 15, "green3")),
+             + bar(now["current_ma"], MAX_MA, 13, "green3")),
             ("Energy", Text("%5.1f Wh" % (now["energy_mwh"] / 1000), "bold")),
         ))
 
@@ -119,7 +119,7 @@ class Rich:
             ("Sent", Text(str(len(session.sent)))),
             ("Answered", Text("%d  " % len(session.acked))
              + Text("%d invalid" % invalid, "red" if invalid else "grey62")),
-            ("Transact.", Text(kind)),
+            ("Transaction", Text(kind)),
         ))
 
     def story(self):
