@@ -79,10 +79,13 @@ _HALF = const(1 << 29)
 
 
 def permille_of(ma):
-    """The duty that offers `ma` milliampere (6000 ... 80000): IEC 61851-1 table A.7, below 51 A D = I / 0.6, above I / 2.5 + 64."""
+    """The duty that offers `ma` milliampere (6000 ... 80000): IEC 61851-1 table A.7, D = I / 0.6, above 51 A I / 2.5 + 64.
+
+    The two lines leave a gap: no duty offers 51 to 52.5 A, and what the second line gives there is read by the first. 51 A then.
+    """
     if ma <= 51000:
         return (ma + 30) // 60
-    return ma // 250 + 640
+    return max(ma // 250 + 640, 850)
 
 
 class Safety:
@@ -119,12 +122,18 @@ class Safety:
             self._fail()
 
     def _fail(self):
+        # The hold is not fed from here on: even if the next line raised too, the coil falls within the dead-man's window.
         c = self.cells
         c[DRIVE] = 0
-        self._contactor.drive(False)
         c[ERRORS] = (c[ERRORS] + 1) & 0xFFFF
         c[FAULTS] |= TICK_ERROR
         c[GUARD_MS] = _GUARD_FAULT_MS
+        c[PERMILLE] = 1000
+        try:
+            self._contactor.drive(False)
+            self._pilot.set_permille(1000)
+        except Exception:
+            pass
 
     def _tick(self, now_ms):
         c = self.cells
@@ -144,7 +153,9 @@ class Safety:
         pwm = 0 < permille < 1000
         w = self._window
         self._sample(w)
-        faults = c[FAULTS] & DIODE_FAULT  # the diode's fault is kept until the diode is seen or the vehicle leaves
+        # The diode's fault is kept until the diode is seen or the vehicle leaves; what was over in a moment until the guard ends.
+        faults = c[FAULTS] & DIODE_FAULT
+        kept = c[FAULTS] & (TICK_LATE | TICK_ERROR) if c[GUARD_MS] else 0
 
         # Samples must be new: a frozen ring would read "C" for ever.
         if w[0] == c[_HIGHS] or w[1] == c[_LOWS]:
@@ -216,11 +227,12 @@ class Safety:
                 faults |= REQUEST_STALE
 
         # A stale request is no danger by itself: it stops in good order. Every other fault opens at once.
-        opens = faults & ~REQUEST_STALE
-        if opens & ~DIODE_FAULT:
+        if faults & ~(REQUEST_STALE | DIODE_FAULT):
             c[GUARD_MS] = _GUARD_FAULT_MS
         elif c[GUARD_MS] > 0:
             c[GUARD_MS] = c[GUARD_MS] - dt if c[GUARD_MS] > dt else 0
+        faults |= kept
+        opens = faults & ~REQUEST_STALE
 
         asking = 2 <= letter <= self._last_charging
         c[_READY_MS] = c[_READY_MS] + dt if pwm and asking and c[_READY_MS] < _CAP_MS else 0

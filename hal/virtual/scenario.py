@@ -26,7 +26,7 @@ def load(path):
 def schedule(scenario, board):
     """Queue every step on the board's plant."""
     for step in scenario["steps"]:
-        board.plant.at(int(step["at_ms"] * 1000), _do, (board, step))
+        board.plant.at(int(step["at_ms"] * 1000 + 0.5), _do, (board, step))
 
 
 def _do(argument):
@@ -56,7 +56,7 @@ def _link(board, step):
 
 
 def _us(step):
-    return int(step["for_ms"] * 1000) if step.get("for_ms") is not None else None
+    return int(step["for_ms"] * 1000 + 0.5) if step.get("for_ms") is not None else None
 
 
 # step: what it does, given the board and the step
