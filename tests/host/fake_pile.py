@@ -1,7 +1,7 @@
 """A stand-in for the pile's process, so that the host's tools can be tested without the firmware.
 
-It reads board.json and config.json in its working directory, follows the scenario in real time, and
-writes and sends what a pile would. FAKE_FLAW names one thing that it then does wrong.
+It reads board.json and config.json in its working directory, follows the scenario in real time,
+and writes and sends what a pile would. FAKE_FLAW names one thing that it then does wrong.
 """
 
 import asyncio

@@ -1,1 +1,1 @@
-"""The host's side of Voltpile: what `tools/pile.py` needs on the computer it runs on (CPython 3.10+)."""
+"""What `tools/pile.py` needs on the computer that it runs on (CPython 3.10+)."""

@@ -1,7 +1,7 @@
 """A stand-in for the charging network's backend: answers, checks and counts what a pile sends.
 
 It speaks the line of design.md: OCPP-J arrays on `<root>/<stationId>/up` and `/down`, QoS 1. It
-accepts one card, refuses every other, and answers a message that it sees again with the same words.
+accepts one card, refuses every other, and answers a repeated message with the same words.
 """
 
 import asyncio
@@ -27,7 +27,7 @@ class Station:
 
     def __init__(self):
         self.online = None
-        self.calls = {}  # message id -> (the CALL's array, the answer's array), in order of arrival
+        self.calls = {}  # message id -> (the CALL, our answer), in order of arrival
         self.repeats = 0
 
 
@@ -118,7 +118,7 @@ class Backend:
         """The answer to a CALL that is seen for the first time."""
         _, identity, action, payload = message
         if action not in self._answers:
-            return [CALLERROR, identity, "NotImplemented", "no such action here: %.50s" % action, {}]
+            return [CALLERROR, identity, "NotImplemented", "no such action: %.50s" % action, {}]
         wrong = ocpp_schemas.problem(message)
         if wrong:
             self.invalid.append("%s: %s" % (name, wrong))

@@ -58,7 +58,7 @@ class Client:
         self._writer = None
         self._task = None
         self._last_id = 0
-        self._waiting = {}  # packet id -> [topic and payload's packet body, was it sent, retain]
+        self._waiting = {}  # packet id -> [the packet's body, was it sent, retain]
 
     async def start(self):
         """Connect and subscribe; raises OSError when the broker cannot be reached or refuses."""
@@ -81,7 +81,7 @@ class Client:
         await self._close()
 
     def publish(self, topic, payload, retain=False):
-        """Send one message with QoS 1; it is repeated after a lost line until the broker has it."""
+        """Send one message with QoS 1; repeated after a lost line until the broker has it."""
         self._last_id = self._last_id % 0xFFFF + 1
         entry = [text(topic) + struct.pack("!H", self._last_id) + payload, False, retain]
         self._waiting[self._last_id] = entry
@@ -132,7 +132,8 @@ class Client:
             ping = asyncio.create_task(self._ping())
             try:
                 while True:
-                    kind, flags, body = await asyncio.wait_for(read_packet(reader), 2 * KEEPALIVE_S)
+                    kind, flags, body = await asyncio.wait_for(
+                        read_packet(reader), 2 * KEEPALIVE_S)
                     if kind == PUBLISH:
                         self._arrived(flags, body)
                     elif kind == PUBACK:

@@ -38,7 +38,7 @@ def is_date_time(value):
 
 @functools.cache
 def validator(name):
-    """The validator of one schema such as "HeartbeatRequest"; None when OCPP has no such message."""
+    """The validator of a schema such as "HeartbeatRequest"; None when OCPP has none."""
     path = Path(find_spec("ocpp").origin).parent / "v21" / "schemas" / (name + ".json")
     # the name comes from the line: it shall not lead out of the folder
     if not re.fullmatch(r"[A-Za-z]+", name) or not path.exists():

@@ -21,7 +21,7 @@ PLATEAUS = ((12, "A"), (9, "B"), (6, "C"))
 def spans(changes, end_s):
     """(begin, end, value) of each stretch of a list of (t_s, value)."""
     ends = [t_s for t_s, _ in changes[1:]] + [end_s]
-    return [(begin, end, value) for (begin, value), end in zip(changes, ends)]
+    return [(begin, end, value) for (begin, value), end in zip(changes, ends, strict=True)]
 
 
 def letters(session, end_s):
@@ -93,8 +93,8 @@ def draw(session, result, path):
     drawn = series("current_ma", 1000)
     current.step(times, series("offered_ma", 1000), where="post", color=BLUE, lw=1.6,
                  label="offered")
-    current.fill_between(times, drawn, step="post", color=GREEN, alpha=0.22, lw=0)
-    current.step(times, drawn, where="post", color=GREEN, lw=1.8, label="drawn")
+    current.fill_between(times, drawn, color=GREEN, alpha=0.22, lw=0)
+    current.plot(times, drawn, color=GREEN, lw=1.8, label="drawn")
     current.set_ylim(0, max(36, 1.12 * max(line["offered_ma"] for line in plant) / 1000))
     current.set_yticks([0, 6, 16, 32])
     current.grid(axis="y", color=GRID, lw=0.8)

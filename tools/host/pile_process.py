@@ -1,4 +1,4 @@
-"""Start the pile: a working directory with its files, and the interpreter that runs boot and main."""
+"""Start the pile: its working directory's files, and the interpreter that runs boot and main."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Judge a session: the numbers of run.json, and a sentence for everything that was not as it must be."""
+"""Judge a session: run.json's numbers, and a sentence for all that was not as it must be."""
 
 import statistics
 
@@ -12,7 +12,7 @@ def meter_wh(event, context):
     "Transaction.Begin"; None when it has none."""
     for meter_value in event.get("meterValue", ()):
         for sample in meter_value["sampledValue"]:
-            if sample.get("measurand", REGISTER) == REGISTER and sample.get("context") == context \
+            if (sample.get("measurand", REGISTER), sample.get("context")) == (REGISTER, context) \
                     and "phase" not in sample:
                 unit = sample.get("unitOfMeasure", {})
                 factor = {"Wh": 1, "kWh": 1000}[unit.get("unit", "Wh")]
@@ -21,7 +21,7 @@ def meter_wh(event, context):
 
 
 def transaction(events):
-    """The transaction that a list of TransactionEvents tells: run.json's object and its problems."""
+    """The transaction that TransactionEvents tell: run.json's object and its problems."""
     if not events:
         return ({"id": None, "stopped_reason": None, "energy_wh": None, "events": 0},
                 ["no TransactionEvent reached the backend"])
@@ -34,12 +34,12 @@ def transaction(events):
     if numbers != list(range(numbers[0], numbers[0] + len(numbers))):
         problems.append("seqNo has gaps or is out of order: %s" % numbers)
     if first["eventType"] != "Started":
-        problems.append("the first TransactionEvent was %s instead of Started" % first["eventType"])
+        problems.append("the first TransactionEvent was %s, not Started" % first["eventType"])
     if last["eventType"] != "Ended":
-        problems.append("the last TransactionEvent was %s instead of Ended" % last["eventType"])
+        problems.append("the last TransactionEvent was %s, not Ended" % last["eventType"])
     reason = last["transactionInfo"].get("stoppedReason")
     if reason != "EVDisconnected":
-        problems.append("stoppedReason was %s instead of EVDisconnected" % reason)
+        problems.append("stoppedReason was %s, not EVDisconnected" % reason)
     begin, end = meter_wh(first, "Transaction.Begin"), meter_wh(last, "Transaction.End")
     energy = None
     if begin is None or end is None:

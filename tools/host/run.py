@@ -75,8 +75,8 @@ async def charge(checked, out, named_broker=None, live=False, argv=None):
             backend = await stack.enter_async_context(
                 Backend(host, port, ROOT, station, HEARTBEAT_S))
         except (OSError, asyncio.TimeoutError) as error:
-            raise BadInput("--broker: expected an MQTT broker at %s, found none (%s); start one, or"
-                           " leave --broker out" % (name, error or "no answer")) from None
+            raise BadInput("--broker: expected an MQTT broker at %s, found none (%s); start one,"
+                           " or leave --broker out" % (name, error or "no answer")) from None
         config = {"station_id": station, "broker": "%s:%d" % (host, port), "root": ROOT,
                   "sample_interval_s": 1}
         directory = stack.enter_context(tempfile.TemporaryDirectory(prefix="voltpile-"))

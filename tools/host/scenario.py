@@ -1,9 +1,9 @@
 """Scenario files of `pile.py sim`: what a scenario may say, as tables, and the check against them.
 
 A new step is one line in STEPS; its name is then no longer in LATER_STEPS. `load` gives back the
-scenario with every default filled in and the steps sorted by `at_ms` (steps of one instant keep the
-file's order), so that the plant never has to guess. Times (`at_ms`, `for_ms`, `until_ms`) may be
-fractional; they are kept to the microsecond.
+scenario with every default filled in and the steps sorted by `at_ms` (steps of one instant keep
+the file's order), so that the plant never has to guess. Times (`at_ms`, `for_ms`, `until_ms`) may
+be fractional; they are kept to the microsecond.
 """
 
 import difflib
@@ -179,7 +179,8 @@ def shown(value):
 
 
 def not_yet(where, value, alternative):
-    return BadInput("%s: %s is not simulated yet; expected %s" % (where, shown(value), alternative))
+    return BadInput("%s: %s is not simulated yet; expected %s"
+                    % (where, shown(value), alternative))
 
 
 def guess(name, known):
@@ -232,7 +233,7 @@ def check_step(step, where):
 
 
 def check(scenario):
-    """Check a parsed scenario; returns it complete and sorted, raises BadInput naming the field."""
+    """Check a parsed scenario; returns it complete and sorted, or raises BadInput."""
     an_object(scenario, "the file")
     known_only(scenario, [*SCENARIO, "outlet", "steps"], "")
     given = dict(scenario)
@@ -267,7 +268,8 @@ def load(path):
             text = file.read().decode("utf-8-sig")
         return check(json.loads(text, parse_constant=no_constant, object_pairs_hook=no_duplicates))
     except OSError as error:
-        raise BadInput("%s: expected a readable scenario file: %s" % (path, error.strerror)) from None
+        raise BadInput("%s: expected a readable scenario file: %s"
+                       % (path, error.strerror)) from None
     except UnicodeDecodeError as error:
         raise BadInput("%s: expected UTF-8 text, found byte 0x%02x at offset %d"
                        % (path, error.object[error.start], error.start)) from None

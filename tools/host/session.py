@@ -1,4 +1,4 @@
-"""Follow one charging session through its trace: the numbers of this moment, the story, the series."""
+"""Follow a charging session through its trace: its present numbers, its story, its series."""
 
 CALL = 2
 # The vehicle's resistance while it wants no energy (S2 open), IEC 61851-1 table A.2.
@@ -28,8 +28,8 @@ TOLD = {
 class Session:
     """What the trace has told so far; `feed` takes one event after the other.
 
-    Times are seconds since the pile's start. `plant` holds the pile's lines of that name, one every
-    100 ms, `openings_ms` the times from the vehicle's S2 opening to the contactor's command.
+    Times are seconds since the pile's start. `plant` holds the pile's lines of that name, one
+    every 100 ms, `openings_ms` the times from the vehicle's S2 opening to the contactor's command.
     """
 
     def __init__(self):

@@ -56,8 +56,7 @@ def run(checked, trace_path, interpreter="micropython", progress=None):
                 except subprocess.TimeoutExpired:
                     code = None
                 wall_s = time.monotonic() - started
-                for last in tail.read():
-                    pass
+                last = ([last] + tail.read())[-1]
                 if code is not None:
                     return code, wall_s, last
                 if progress and last:
