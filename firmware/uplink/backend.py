@@ -69,6 +69,7 @@ class Backend:
         if session_present:
             self._replay_until_uptime_ms = self._wall.uptime_ms + _REPLAY_MS
         if not self.accepted:
+            self._waiting_since_ms = self._now_ms
             self._wait_ms = 0
 
     def _down(self, why):
@@ -100,10 +101,13 @@ class Backend:
     def _message(self, payload, retain, dup):
         try:
             message = decode(payload)
+            # A malformed answer is none, and OCPP-J has no answer to answers: the CALL is sent again when it is overdue.
             if message[0] == CALLRESULT:
-                self.outbox.result(message[1], message[2] if isinstance(message[2], dict) else {})
+                if isinstance(message[2], dict):
+                    self.outbox.result(message[1], message[2])
             elif message[0] == CALLERROR:
-                self.outbox.result(message[1], None, str(message[2]))
+                if isinstance(message[2], str):
+                    self.outbox.result(message[1], None, message[2])
             else:
                 fresh = self._fresh(message[3], retain, dup)
                 answer = self._commands.serve(message[1], message[2], message[3], fresh)

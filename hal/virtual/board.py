@@ -32,7 +32,8 @@ def make(spec, path):
             raise ValueError("%s: %s: expected a file's path, found %r" % (path, field, spec.get(field)))
     if spec.get("time") not in ("simulated", "real"):
         raise ValueError('%s: time: expected "simulated" or "real", found %r' % (path, spec.get("time")))
-    return VirtualBoard(_scenario.load(spec["scenario"]), spec["trace"], spec["time"] == "real")
+    scenario = _scenario.load(spec["scenario"])
+    return VirtualBoard(scenario, open(spec["trace"], "w"), spec["time"] == "real")
 
 
 class VirtualBoard:
@@ -41,7 +42,7 @@ class VirtualBoard:
     vendor = "Voltpile"
     model = "Virtual AC"
 
-    def __init__(self, scenario, trace_path, real_time):
+    def __init__(self, scenario, trace_file, real_time=False):
         outlet = scenario.get("outlet", {})
         self.scenario = scenario
         self.real_time = real_time
@@ -49,7 +50,7 @@ class VirtualBoard:
         self._start_ms = scenario.get("ticks_start_ms", 0)
         max_ma = int(outlet.get("max_a", 32) * 1000)
         self.plant = Plant(self._seed, self._plant_event)
-        self.trace = self.log = Trace(trace_path, lambda: self.plant.now_us)
+        self.trace = self.log = Trace(trace_file, lambda: self.plant.now_us)
         self._tick_us, self.late_ms, sampler = _PROFILES[scenario.get("profile", "rp2040")]
         self._collects = sampler is BurstPilot
         self.pilot = sampler(self.plant)
@@ -94,7 +95,7 @@ class VirtualBoard:
         else:
             self._run_simulated(station)
         self.trace.record("end", energy_mwh=self.plant.energy_mwh())
-        self.trace.close()
+        self.trace.flush()
 
     def _run_simulated(self, station):
         plant = self.plant

@@ -4,21 +4,18 @@ import json
 
 
 class Trace:
-    """Lines to the file `path`, or nowhere when it is None. `clock()` tells the plant's microseconds."""
+    """Lines to the open `file`. `clock()` tells the plant's microseconds."""
 
-    def __init__(self, path, clock):
-        self._file = open(path, "w") if path else None
+    def __init__(self, file, clock):
+        self._file = file
         self._clock = clock
 
     def record(self, what, **fields):
         """Write `what` with its `fields`, at the plant's time."""
-        if self._file:
-            self.at(self._clock(), what, fields)
+        self.at(self._clock(), what, fields)
 
     def at(self, t_us, what, fields):
         """Write `what` with its `fields` as of `t_us`. A field `message` is JSON text already."""
-        if not self._file:
-            return
         parts = ['{"t_us": %d, "what": "%s"' % (t_us, what)]
         for key in sorted(fields):
             value = fields[key]
@@ -28,13 +25,7 @@ class Trace:
 
     def flush(self):
         """Let readers see every line so far."""
-        if self._file:
-            self._file.flush()
-
-    def close(self):
-        """End the file."""
-        if self._file:
-            self._file.close()
+        self._file.flush()
 
 
 def _text(value):

@@ -1,0 +1,77 @@
+"""A whole virtual pile in virtual time, for tests: `simulate` runs a scenario and gives its trace."""
+
+import io
+import json
+
+from firmware import config
+from firmware.station import Station
+from hal.virtual.board import VirtualBoard
+
+CARD = "04A1B2C3D4E5F6"
+CONFIG = {"station_id": "CP-1", "broker": "127.0.0.1:1883"}
+
+
+def settings(**changes):
+    """The configuration with its defaults, and `changes`."""
+    made = {name: field[1] for name, field in config.FIELDS.items()}
+    made.update(CONFIG)
+    made.update(changes)
+    return made
+
+
+def step(at_ms, do, **fields):
+    """A step of a scenario."""
+    made = {"at_ms": at_ms, "do": do}
+    made.update(fields)
+    return made
+
+
+def simulate(until_ms, steps, config=None, **fields):
+    """Run the steps; returns the trace's lines and the station as it is at the end."""
+    scenario = {"until_ms": until_ms, "steps": sorted(steps, key=lambda s: s["at_ms"])}
+    scenario.update(fields)
+    file = io.StringIO()
+    board = VirtualBoard(scenario, file)
+    station = Station(board, config or settings())
+    board.run(station)
+    return Lines([json.loads(line) for line in file.getvalue().split("\n") if line]), station
+
+
+class Lines:
+    """A trace to ask questions of."""
+
+    def __init__(self, lines):
+        self.lines = lines
+
+    def of(self, what, **fields):
+        """The lines of this kind whose fields have these values."""
+        return [
+            line for line in self.lines if line["what"] == what and all(line.get(key) == fields[key] for key in fields)
+        ]
+
+    def messages(self, action=None, event=None):
+        """The payloads of the CALLs that were sent, in order, re-sends left out."""
+        return [
+            line["message"][3]
+            for line in self.of("uplink")
+            if line["message"][0] == 2
+            and not line.get("dup")
+            and action in (None, line["message"][2])
+            and event in (None, line["message"][3].get("eventType"))
+        ]
+
+    def answers(self):
+        """The CALLRESULTs and CALLERRORs that the station gave, in order."""
+        return [line["message"] for line in self.of("uplink") if line["message"][0] != 2]
+
+    def ms(self, what, after_ms=0, **fields):
+        """When the first such line at or after `after_ms` was written, in ms; None when there is none."""
+        for line in self.of(what, **fields):
+            if line["t_us"] >= after_ms * 1000:
+                return line["t_us"] / 1000
+        return None
+
+
+def charging(*more):
+    """The steps to a charging vehicle within 4 s, then `more`."""
+    return [step(1000, "plug"), step(2000, "card", uid=CARD), step(3000, "ready")] + list(more)
