@@ -12,6 +12,7 @@ _NOISE = const(1021)  # a prime, so that the noise does not beat with the sampli
 _COUNT = const((1 << 30) - 1)
 _READ_US = const(50)
 _READS = const(64)
+_SLEWING_MV = const(500)
 
 
 class _Sampler:
@@ -103,9 +104,9 @@ class PacedPilot(_Sampler):
 class BurstPilot(_Sampler):
     """ESP32: at each tick a burst of one-shot conversions over three periods of the pilot, then the plateaus picked out.
 
-    A conversion takes 50 us. In each run of readings above or below the middle, the last one before the edge lies on the plateau:
-    slew and ringing follow an edge for 20 us and are over one conversion later. With less than 50 us of low phase (above about
-    48 A) lows are missed, and the diode cannot be proven.
+    A conversion takes 50 us. In each run of readings on one side of the middle, the last lies on the plateau, for ringing follows
+    an edge for 20 us only; unless it was taken while the next edge slewed: then the one before it does. A phase of less than
+    100 us (low: above 90 %, 65 A) may give one reading only, which says nothing, and the diode cannot be proven.
     """
 
     def __init__(self, plant):
@@ -134,8 +135,6 @@ class BurstPilot(_Sampler):
             for i in (15, 31, 47):  # a steady pilot has no edges: any three readings do
                 self._push(burst[i], burst[i])
             return
-        # The driver knows that PWM is on, and that its low level lies below 0 V where a diode blocks; where none does, the
-        # middle still parts the two levels.
         least = most = burst[0]
         for mv in burst:
             if mv < least:
@@ -143,13 +142,22 @@ class BurstPilot(_Sampler):
             if mv > most:
                 most = mv
         middle = (least + most) // 2
+        run = 1  # readings on the same side so far
         for i in range(_READS - 1):
-            if burst[i] > middle >= burst[i + 1]:
-                self._high[self._highs & 3] = burst[i]
-                self._highs += 1
-            elif burst[i] <= middle < burst[i + 1]:
-                self._low[self._lows & 3] = burst[i]
-                self._lows += 1
+            mv = burst[i]
+            high = mv > middle
+            if high == (burst[i + 1] > middle):
+                run += 1
+                continue
+            if run > 1:  # a run of one is a wrong reading, or a phase too short to be sure of
+                before = burst[i - 1]
+                if high:
+                    self._high[self._highs & 3] = before if mv < before - _SLEWING_MV else mv
+                    self._highs += 1
+                else:
+                    self._low[self._lows & 3] = before if mv > before + _SLEWING_MV else mv
+                    self._lows += 1
+            run = 1
 
     def _push(self, high_mv, low_mv):
         self._high[self._highs & 3] = high_mv
