@@ -14,7 +14,7 @@ test: $(READY)
 	.venv/bin/python tools/test.py
 
 lint: $(READY)
-	.venv/bin/python tools/lint.py
+	.venv/bin/python tools/test.py --on lint
 
 bench: $(READY)
 	.venv/bin/python tools/bench.py

@@ -2,8 +2,8 @@
 
     micropython tests/runner.py tests/unit tests/control/test_ticks.py tests/unit/test_x.py::test_y
 
-from the repository's root. One line a test, tracebacks of the failures, and at the end `N passed, N failed`; exit code 1
-when anything failed or nothing was found.
+from the repository's root. One line a test, tracebacks of the failures, and at the end `N passed,
+N failed`; exit code 1 when anything failed or nothing was found.
 """
 
 import gc
@@ -14,7 +14,9 @@ _DIRECTORY = 0x4000
 
 
 def test_files(paths):
-    """(file, name of the one test or "") for each file in `paths`, directories looked through at one level."""
+    """(file, name of the one test or "") for each file in `paths`, directories looked through at
+    one level.
+    """
     for path in paths:
         path, _, only = path.partition("::")
         if os.stat(path)[0] & _DIRECTORY:
@@ -26,7 +28,9 @@ def test_files(paths):
 
 
 def load(path):
-    """The module in the file `path`, imported under its dotted name, so that two rooms may have tests of one name."""
+    """The module in the file `path`, imported under its dotted name, so that two rooms may have
+    tests of one name.
+    """
     name = path[: -len(".py")].replace("/", ".")
     __import__(name)
     return sys.modules.pop(name)

@@ -13,10 +13,11 @@ def raises(exception, function, *args, **kwargs):
 
 
 def heap_locked(function):
-    """What `function()` returns, called with the heap locked: a MemoryError shows that it allocates.
+    """What `function()` returns, called with the heap locked: a MemoryError shows that it
+    allocates.
 
-    On CPython nothing is locked. Hand over a function or bound method that exists already: what the
-    call itself would allocate (a closure, star arguments) counts too.
+    On CPython nothing is locked. Hand over a function or bound method that exists already: what
+    the call itself would allocate (a closure, star arguments) counts too.
     """
     micropython.heap_lock()
     try:

@@ -1,6 +1,6 @@
-"""Fetches umqtt.simple, an sdist that pip cannot install, from the index that pip uses; checks and unpacks it.
+"""Fetches umqtt.simple, an sdist that pip cannot install, from pip's index; checks and unpacks it.
 
-    fetch_umqtt.py DIRECTORY      leaves DIRECTORY/umqtt/simple.py
+fetch_umqtt.py DIRECTORY      leaves DIRECTORY/umqtt/simple.py
 """
 
 import ast
@@ -20,7 +20,9 @@ SHA256 = "b6a2520239e3992c63a7de9370ee9b3d9d27819a90359c521f1c0f7ccab8d12f"
 
 
 def pip_settings():
-    """pip's configuration as {"index-url": [...], ...}: files, environment, and what holds for `install` alone."""
+    """pip's configuration as {"index-url": [...], ...}: files, environment, and what holds for
+    `install` alone.
+    """
     lines = subprocess.run(
         [sys.executable, "-m", "pip", "config", "list"], capture_output=True, text=True, check=True
     ).stdout.splitlines()
@@ -41,7 +43,8 @@ def finder(settings):
         verify=ssl.create_default_context(cafile=cafile[0]) if cafile else True,
         timeout=60,
     )
-    # Without an index of its own the finder takes the public one, but only while it has no other source.
+    # Without an index of its own the finder takes the public one, but only while it has no other
+    # source.
     found = PackageFinder(session=session, index_urls=settings.get("index-url", ()))
     for url in settings.get("extra-index-url", ()):
         found.add_index_url(url)

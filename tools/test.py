@@ -1,0 +1,110 @@
+"""Runs every check that needs no board and closes with a summary; `make test` calls it.
+
+    test.py [--on STAGE] [PATH ...]
+
+STAGE is one of lint, cpython, micropython, webassembly; PATH narrows it to test files or
+directories (`FILE::test_name` too). With CI=true in the environment what is missing fails and is
+not skipped.
+"""
+
+import argparse
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+BIN = ROOT / ".venv" / "bin"
+sys.path.insert(0, str(ROOT / "tools"))
+
+import setup  # noqa: E402  (tools/setup.py)
+
+LINT = ["tests/host/test_lint.py", "tests/host/test_rooms.py", "tests/host/test_mpy.py"]
+
+
+def pytest(*args):
+    return [str(BIN / "python"), "-m", "pytest", "-q", *args]
+
+
+def lint(paths):
+    return pytest(*(paths or LINT))
+
+
+def cpython(paths):
+    return pytest(*(paths or ["tests", *(f"--ignore={path}" for path in LINT)]))
+
+
+def micropython(paths):
+    return [
+        str(BIN / "micropython"),
+        "tests/runner.py",
+        *(paths or ["tests/unit", "tests/control"]),
+    ]
+
+
+def webassembly(paths):
+    paths = paths or ["tests/control"]
+    code = f"import sys; from tests.runner import main; sys.exit(main({paths!r}))"
+    shared = sorted(str(path) for path in pathlib.Path("tests").glob("*.py"))
+    needed = ["firmware", "hal", "tests/unit", "tests/control", *shared]
+    return [str(BIN / "node"), "tools/wasm.mjs", code, *(f"{path}:/{path}" for path in needed)]
+
+
+STAGES = {"lint": lint, "cpython": cpython, "micropython": micropython, "webassembly": webassembly}
+
+
+def run(name, command):
+    """Runs one stage, showing its output; returns (worked, its last line)."""
+    print(f"\n== {name} ==", flush=True)
+    start = time.monotonic()
+    last = "no output"
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as process:
+        for line in process.stdout:
+            print(line, end="", flush=True)
+            last = line.strip() or last
+    worked = process.returncode == 0
+    return worked, f"{last}  [{time.monotonic() - start:.0f} s]"
+
+
+def mosquitto():
+    """The broker of the session tests, installed where that needs no password.
+
+    Returns (is that good enough, a line on it).
+    """
+    # Debian's is in /usr/sbin, which is not on a user's PATH.
+    path = os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin:/opt/homebrew/sbin"
+    found = shutil.which("mosquitto", path=path)
+    if found is None and setup.apt_install("mosquitto"):
+        found = shutil.which("mosquitto", path=path)
+    if found:
+        return True, found
+    install = "brew" if sys.platform == "darwin" else "sudo apt-get"
+    told = f"not found: no test ran against it ({install} install mosquitto)"
+    return os.environ.get("CI") != "true", told
+
+
+def main():
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--on", choices=STAGES, action="append", help="only this stage")
+    parser.add_argument("paths", nargs="*")
+    args = parser.parse_args()
+    os.chdir(ROOT)
+    results = {}
+    if not args.on and not args.paths:
+        results["mosquitto"] = mosquitto()
+    for name in args.on or STAGES:
+        results[name] = run(name, STAGES[name](args.paths))
+    print("\n== summary ==")
+    for name, (worked, line) in results.items():
+        print(f"{'ok    ' if worked else 'FAILED'} {name:12} {line}")
+    return 0 if all(worked for worked, _ in results.values()) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
