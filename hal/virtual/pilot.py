@@ -61,39 +61,45 @@ class PacedPilot(_Sampler):
 
     def __init__(self, plant):
         super().__init__(plant)
-        self._period_us = 0  # the start of the period whose samples come next
         self._low_next = False
         self._next_us = 30
         plant.catch_up = self._take
 
     def _take(self, t_us):
-        # Take every sample whose instant lies before t_us, at the levels that hold until now.
-        while self._next_us < t_us:
-            plant = self._plant
-            low = self._low_next
-            mv = plant.low_mv if plant.permille == 0 or (low and plant.permille < 1000) else plant.high_mv
-            i = self._noise_at + 1
+        # Take every sample whose instant lies before t_us, at the levels that hold until now. In locals: it is the simulator's
+        # hottest loop.
+        next_us = self._next_us
+        if next_us >= t_us:
+            return
+        plant = self._plant
+        high_mv = plant.high_mv if plant.permille else plant.low_mv
+        low_mv = plant.low_mv if plant.permille < 1000 else plant.high_mv
+        noise = self._noise
+        i = self._noise_at
+        low = self._low_next
+        while next_us < t_us:
+            i += 1
             if i == _NOISE:
                 i = 0
-            self._noise_at = i
-            mv += self._noise[i]
-            if self._next_us >= self._outlier_us:
-                # "on a random plateau sample": highs and lows alike
-                if plant.random.below(2):
-                    mv = self._outlier_mv
-                    self._outlier_us = self._next_us + self._gap_us()
+            mv = noise[i] + (low_mv if low else high_mv)
+            if next_us >= self._outlier_us and plant.random.below(2):  # highs and lows alike
+                mv = self._outlier_mv
+                self._outlier_us = next_us + self._gap_us()
             if low:
                 if not self.frozen:
                     self._low[self._lows & 3] = mv
                     self._lows += 1
-                self._low_next = False
-                self._next_us += 40
+                low = False
+                next_us += 40
             else:
                 if not self.frozen:
                     self._high[self._highs & 3] = mv
                     self._highs += 1
-                self._low_next = True
-                self._next_us += 960
+                low = True
+                next_us += 960
+        self._noise_at = i
+        self._low_next = low
+        self._next_us = next_us
 
     def sample(self, window):
         """The newest readings, in the role's order."""
