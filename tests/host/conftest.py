@@ -1,17 +1,12 @@
-"""What the host tests share: the tools on the path, and a real mosquitto."""
+"""What the host tests share: a real mosquitto."""
 
 import os
 import shutil
 import socket
 import subprocess
-import sys
 import time
-from pathlib import Path
 
 import pytest
-
-REPO = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(REPO))
 
 
 def listens(port):

@@ -12,8 +12,8 @@ import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-from tools.host.backend import now  # noqa: E402
-from tools.host.mqtt import Client  # noqa: E402
+from tools.host.backend import now
+from tools.host.mqtt import Client
 
 FLAW = os.environ.get("FAKE_FLAW", "")
 OFFER_MA, MAINS_V = 32000, 230

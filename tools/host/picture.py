@@ -4,9 +4,9 @@ import matplotlib
 
 matplotlib.use("Agg")
 
-import matplotlib.pyplot as plt  # noqa: E402
+import matplotlib.pyplot as plt
 
-from .session import STEPS  # noqa: E402
+from .session import STEPS
 
 INK, QUIET, GRID = "#22303c", "#6b7a88", "#e3e8ec"
 BLUE, GREEN, ORANGE, PURPLE = "#2f6fb0", "#3a9a5f", "#d9822b", "#7a5aa6"

@@ -143,7 +143,7 @@ STEPS = {
     "link": {"up": Flag()},
     "backend": {"message": Json(), "replayed": Flag(False)},
     # at least 50 ms lie between two wrong samples, hence at most 20 in a second
-    "noise": {"outliers_per_s": Number(0, 20, " per second"),
+    "noise": {"outliers_per_s": Whole(0, 20, " per second"),
               "mv": Whole(-20_000, 20_000, " mV", 0)},
     "adc_freeze": {"fault": Flag(True)},
     "stall_main": {"for_ms": Number(0.001, YEAR_MS, " ms")},
