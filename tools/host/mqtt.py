@@ -71,7 +71,10 @@ class Client:
         while self._waiting and asyncio.get_running_loop().time() < deadline:
             await asyncio.sleep(0.01)
         if self._task:
-            self._task.cancel()
+            # Until 3.12 wait_for() swallows a cancel that comes together with a packet.
+            while not self._task.done():
+                self._task.cancel()
+                await asyncio.wait([self._task], timeout=0.1)
             with contextlib.suppress(asyncio.CancelledError):
                 await self._task  # an exception of on_message comes to light here
         if self._writer:
