@@ -23,6 +23,7 @@ async def move(link, host, port, ticks_ms):
     `ticks_ms()` is the clock, which wraps at 2^30. A host that is no numeric address is resolved
     by getaddrinfo, which can block; nothing else does."""
     chunk = memoryview(bytearray(_CHUNK))
+    turn = 0  # which of the host's addresses
     while True:
         link.tick(ticks_ms())
         if link.wants != OPEN:
@@ -31,10 +32,13 @@ async def move(link, host, port, ticks_ms):
         sock = None
         try:
             # For a numeric address this only converts, and asks nobody.
-            found = socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM)[0]
+            found = socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM)
+            found = found[turn % len(found)]
+            turn += 1
             sock = socket.socket(found[0], socket.SOCK_STREAM)
             why = await _connect(sock, found[-1], ticks_ms)
             if not why:
+                turn -= 1  # a good one
                 why = await _carry(link, sock, chunk, ticks_ms)
         except Exception as e:  # also from an owner's callback: the line lives on, and says why
             why = "%s: %s" % (type(e).__name__, e)

@@ -402,7 +402,10 @@ class Link(umqtt.MQTTClient):
             name, payload = self._message
             self._message = None
             if name == self._down_topic:
+                # Should the owner fail on it, the broker shall not send it again, for ever.
+                self._clean = True
                 self.on_message(payload, kind & 1 == 1, kind & 8 == 8)
+                self._clean = False
 
     def _decoded(self, topic, payload):
         # Handed on only when umqtt is done: what the owner then does may use the codec again.

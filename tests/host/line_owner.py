@@ -1,0 +1,87 @@
+"""The pile's side of test_line.py: the firmware's link and line with a tiny outbox on top.
+
+Usage: line_owner.py HOST PORT SPEED; the clock that link and line see runs SPEED times as fast.
+Publishes "0", "1", ... and after a lost line again, from the first that is not acknowledged.
+Prints one event a line: `up`, `down WHY`, `closed WHY` (an attempt failed), `got PAYLOAD`,
+`acked N`, `late MS` (another task waited for longer than ever before).
+"""
+
+import asyncio
+import sys
+import time
+
+import micropython  # noqa: F401  (on CPython it adds time.ticks_ms and asyncio.sleep_ms)
+
+from firmware.uplink.line import move
+from firmware.uplink.link import Link
+
+host, port, speed = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+link = Link("CP-1", keepalive_s=10)
+waiting = []  # numbers not yet acknowledged, oldest first
+sent = 0  # how many of them are on their way
+
+
+def say(*words):
+    print(*words)
+    if hasattr(sys.stdout, "flush"):
+        sys.stdout.flush()
+
+
+def fill(dup=False):
+    global sent
+    while sent < len(waiting) and link.publish(str(waiting[sent]).encode(), waiting[sent], dup):
+        sent += 1
+
+
+def on_up(present):
+    global sent
+    sent = 0
+    say("up")
+    fill(True)
+
+
+def on_acked(number):
+    global sent
+    waiting.remove(number)
+    sent -= 1
+    say("acked", number)
+    fill()
+
+
+def on_message(payload, retain, dup):
+    say("got", payload.decode())
+    if payload == b"fail":
+        raise ValueError("the owner failed")
+
+
+link.on_up, link.on_acked, link.on_message = on_up, on_acked, on_message
+link.on_down = lambda why: say("down", why)
+
+
+async def main():
+    began = time.ticks_ms()
+    mover = asyncio.create_task(
+        move(
+            link, host, port, lambda: time.ticks_diff(time.ticks_ms(), began) * speed & 0x3FFFFFFF
+        )
+    )
+    number = latest = 0
+    why = ""
+    while not mover.done():
+        before = time.ticks_ms()
+        await asyncio.sleep_ms(10)
+        late = time.ticks_diff(time.ticks_ms(), before) - 10
+        if late > latest:
+            latest = late
+            say("late", late)
+        if link.why != why:
+            why = link.why
+            say("closed", why)
+        if len(waiting) < 100:
+            waiting.append(number)
+            number += 1
+            fill()
+    say("the mover ended")
+
+
+asyncio.run(main())
