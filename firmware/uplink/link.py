@@ -45,7 +45,7 @@ class _Wire:
     def __init__(self, out_bytes):
         self.out = memoryview(bytearray(out_bytes))
         self.head = self.tail = 0  # out[head:tail] is still to be sent
-        self.packet = b""  # what umqtt may read
+        self.packet = self.out[:0]  # what umqtt may read
         self.at = 0
 
     def write(self, data, n=-1):
@@ -136,7 +136,7 @@ class Link(umqtt.MQTTClient):
         self._flight = {}  # packet id: token, of each PUBLISH that waits for its PUBACK
         self._in = memoryview(bytearray(max_packet))
         self._got = 0  # _in[:_got] has come and is not yet a whole packet
-        self._message = None  # what umqtt has decoded last
+        self._topic = self._payload = b""  # what umqtt has decoded last
         self._state = _DIAL
         self._clean = False
         self._pinged = False
@@ -158,12 +158,12 @@ class Link(umqtt.MQTTClient):
         self._state = _GREET
         self._deadline_ms = add(now_ms, _ANSWER_MS)
         # umqtt's connect() makes its own socket: while it runs, the wire is its socket module.
-        real = umqtt.socket
-        umqtt.socket = self.sock
+        real = umqtt.socket  # type: ignore[attr-defined]  # not in every stub
+        umqtt.socket = self.sock  # type: ignore[attr-defined]
         try:
             self._encode(umqtt.MQTTClient.connect, self._clean)
         finally:
-            umqtt.socket = real
+            umqtt.socket = real  # type: ignore[attr-defined]
 
     def closed(self, why, now_ms):
         """The TCP connection is gone, or could not be opened: `why`, in words."""
@@ -288,7 +288,7 @@ class Link(umqtt.MQTTClient):
         self._flight.clear()
         wire = self.sock
         wire.head = wire.tail = wire.at = 0
-        wire.packet = b""
+        wire.packet = wire.out[:0]
         if was_up:
             self.on_down(why)
 
@@ -399,9 +399,9 @@ class Link(umqtt.MQTTClient):
             wire.packet = data[start:end]
             wire.at = 0
             self.wait_msg()  # calls _decoded and writes the PUBACK
-            name, payload = self._message
-            self._message = None
-            if name == self._down_topic:
+            payload = self._payload
+            self._payload = b""
+            if self._topic == self._down_topic:
                 # Should the owner fail on it, the broker shall not send it again, for ever.
                 self._clean = True
                 self.on_message(payload, kind & 1 == 1, kind & 8 == 8)
@@ -409,4 +409,5 @@ class Link(umqtt.MQTTClient):
 
     def _decoded(self, topic, payload):
         # Handed on only when umqtt is done: what the owner then does may use the codec again.
-        self._message = (topic, payload)
+        self._topic = topic
+        self._payload = payload

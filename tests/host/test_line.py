@@ -14,8 +14,8 @@ from tools.proxy import HANG, PASS, REFUSE, RESET, Proxy
 
 OWNER = str(pile_process.REPO / "tests/host/line_owner.py")
 SPEED = 20  # of the pile's clock: its 30 s are 1.5 s here
-BACK_S = 8  # the longest back-off, an answer that never comes, and a busy machine
-LATE_MS = 400  # every blocking call would take longer: the proxy's silence has no end
+BACK_S = 20  # the longest back-off, an answer that never comes, and a very busy machine
+LATE_MS = 1000  # a blocking call takes longer: the proxy's silence has no end
 
 
 class Pile:
