@@ -70,6 +70,8 @@ class FakePile:
             return
         self.r_ohm = {"plug": 2740, "ready": 882, "pause": 2740, "unplug": None}[do]
         self.trace("vehicle", r_ohm=self.r_ohm)
+        if do == "unplug" and FLAW == "late":
+            self.trace("fault", code="TickLate", latched=False)
         if do == "unplug":
             self.event("Ended", "EVDeparted", "Transaction.End", "EVDisconnected")
             self.authorised = False

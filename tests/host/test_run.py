@@ -54,6 +54,7 @@ def test_a_whole_session_has_no_problem(tmp_path, monkeypatch):
     ("reason", "stoppedReason was Local"),
     ("gap", "seqNo has gaps"),
     ("schema", "yesterday"),
+    ("late", "TickLate at"),
     ("lost", "never answered: TransactionEvent"),
 ])
 def test_a_flaw_is_named(tmp_path, monkeypatch, flaw, word):

@@ -74,6 +74,10 @@ def report(session, backend, station, broker, duration_s):
     elif energy is not None and abs(energy - plant_wh) > ENERGY_TOLERANCE * plant_wh:
         problems.append("the transaction has %.3f Wh, the plant delivered %.3f Wh: more than %d %%"
                         " apart" % (energy, plant_wh, ENERGY_TOLERANCE * 100))
+    for t_s, code in session.faults:
+        problems.append("the pile reported %s at %.2f s%s" % (
+            code, t_s, ": this computer held it up; let less run beside it"
+            if code == "TickLate" else ""))
     openings = [round(ms, 3) for ms in session.openings_ms]
     if len(openings) < OPENINGS:
         problems.append("the contactor opened after S2 %d times, expected at least %d"

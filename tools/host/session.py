@@ -44,6 +44,7 @@ class Session:
         self.sent = {}  # message id -> action, of our CALLs
         self.acked = set()
         self.refused = {}  # message id -> CALLERROR code
+        self.faults = []  # (t_s, code)
         self.line_up = False
         self.ended = None
         self._command = False
@@ -101,6 +102,7 @@ class Session:
             self.closed.append((self.t_s, event["closed"]))
 
     def _on_fault(self, event):
+        self.faults.append((self.t_s, event["code"]))
         self._tell("Fault: " + event["code"])
 
     def _on_clear(self, event):
