@@ -1,1 +1,3 @@
-"""What a pile does: decides, remembers and reports; reaches hardware only through the roles it is handed."""
+"""What a pile does: decides, remembers and reports; reaches hardware only through the roles it is
+handed.
+"""

@@ -1,10 +1,14 @@
-"""Wall-clock time: milliseconds since boot that never wrap, and the date once the backend has told it."""
+"""Wall-clock time: milliseconds since boot that never wrap, and the date once the backend has told
+it.
+"""
 
 from firmware.ticks import diff
 
 
 class WallClock:
-    """Counts up from boot by the differences of the wrapping ticks; call `tick` at least every six days."""
+    """Counts up from boot by the differences of the wrapping ticks; call `tick` at least every six
+    days.
+    """
 
     def __init__(self, now_ms):
         self.uptime_ms = 0
@@ -22,11 +26,15 @@ class WallClock:
         self._last_ms = now_ms
 
     def set(self, text):
-        """Take the date from an RFC 3339 date-time such as 2026-01-31T12:00:00.5+08:00. Raises ValueError."""
+        """Take the date from an RFC 3339 date-time such as 2026-01-31T12:00:00.5+08:00. Raises
+        ValueError.
+        """
         self._epoch_ms = parse(text) - self.uptime_ms
 
     def unix_ms(self, uptime_ms):
-        """Unix time in ms of the moment `uptime_ms` after boot, also of moments before the date was known."""
+        """Unix time in ms of the moment `uptime_ms` after boot, also of moments before the date
+        was known.
+        """
         return self._epoch_ms + uptime_ms
 
     def text(self, uptime_ms):
@@ -37,7 +45,13 @@ class WallClock:
 def parse(text):
     """Unix time in ms of an RFC 3339 date-time; years 2000 to 2199. Raises ValueError."""
     try:
-        if text[4] != "-" or text[7] != "-" or text[10] not in "Tt " or text[13] != ":" or text[16] != ":":
+        if (
+            text[4] != "-"
+            or text[7] != "-"
+            or text[10] not in "Tt "
+            or text[13] != ":"
+            or text[16] != ":"
+        ):
             raise ValueError
         year = int(text[0:4])
         month = int(text[5:7])
@@ -75,13 +89,29 @@ def render(unix_ms):
         month -= 1
     day = days - _days(year, month, 1) + 1
     hour, seconds = divmod(seconds, 3600)
-    return "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ" % (year, month, day, hour, seconds // 60, seconds % 60, ms)
+    return "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ" % (
+        year,
+        month,
+        day,
+        hour,
+        seconds // 60,
+        seconds % 60,
+        ms,
+    )
 
 
 def _days(year, month, day):
-    # Days from 1970-01-01 in the Gregorian calendar. The year starts in March, so that the leap day comes last. Ports differ
-    # in the epoch of time.mktime, this does not.
+    # Days from 1970-01-01 in the Gregorian calendar. The year starts in March, so that the leap
+    # day comes last. Ports differ in the epoch of time.mktime, this does not.
     if month < 3:
         year -= 1
         month += 12
-    return 365 * year + year // 4 - year // 100 + year // 400 + (153 * (month - 3) + 2) // 5 + day - 719469
+    return (
+        365 * year
+        + year // 4
+        - year // 100
+        + year // 400
+        + (153 * (month - 3) + 2) // 5
+        + day
+        - 719469
+    )

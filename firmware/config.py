@@ -2,7 +2,8 @@
 
 import json
 
-# field: (type, default or None when it must be given, least, most). For strings the bounds are lengths.
+# field: (type, default or None when it must be given, least, most). For strings the bounds are
+# lengths.
 FIELDS = {
     "station_id": (str, None, 1, 48),
     "broker": (str, "", 0, 120),  # HOST:PORT; empty: the pile works alone
@@ -16,34 +17,55 @@ FIELDS = {
 
 
 def load(path):
-    """The configuration as a dict with every field of FIELDS. Raises ValueError with file, field and expectation."""
+    """The configuration as a dict with every field of FIELDS. Raises ValueError with file, field
+    and expectation.
+    """
     try:
         with open(path) as file:
             given = json.load(file)
     except OSError:
-        raise ValueError("%s: no such file; expected a JSON object with at least station_id" % path)
+        raise ValueError(
+            "%s: no such file; expected a JSON object with at least station_id" % path
+        )
     except ValueError:
         raise ValueError("%s: not JSON; expected an object with at least station_id" % path)
     if not isinstance(given, dict):
         raise ValueError("%s: expected a JSON object, found %r" % (path, given))
     for name in given:
         if name not in FIELDS:
-            raise ValueError("%s: %s: no such field; expected one of %s" % (path, name, ", ".join(sorted(FIELDS))))
+            raise ValueError(
+                "%s: %s: no such field; expected one of %s"
+                % (path, name, ", ".join(sorted(FIELDS)))
+            )
     config = {}
     for name, (kind, default, least, most) in FIELDS.items():
         value = given.get(name, default)
         if value is None:
-            raise ValueError("%s: %s: missing; expected %s" % (path, name, _expected(kind, least, most)))
-        if not isinstance(value, kind) or isinstance(value, bool) or not least <= _size(value) <= most:
-            raise ValueError("%s: %s: expected %s, found %r" % (path, name, _expected(kind, least, most), value))
+            raise ValueError(
+                "%s: %s: missing; expected %s" % (path, name, _expected(kind, least, most))
+            )
+        if (
+            not isinstance(value, kind)
+            or isinstance(value, bool)
+            or not least <= _size(value) <= most
+        ):
+            raise ValueError(
+                "%s: %s: expected %s, found %r" % (path, name, _expected(kind, least, most), value)
+            )
         config[name] = value
     if config["broker"]:
         host, _, port = config["broker"].rpartition(":")
         if not host or not port.isdigit() or not 0 < int(port) < 65536:
             raise ValueError("%s: broker: expected HOST:PORT, found %r" % (path, config["broker"]))
     for name in ("root", "station_id"):
-        if "+" in config[name] or "#" in config[name] or (name == "station_id" and "/" in config[name]):
-            raise ValueError("%s: %s: expected no MQTT wildcard or level, found %r" % (path, name, config[name]))
+        if (
+            "+" in config[name]
+            or "#" in config[name]
+            or (name == "station_id" and "/" in config[name])
+        ):
+            raise ValueError(
+                "%s: %s: expected no MQTT wildcard or level, found %r" % (path, name, config[name])
+            )
     return config
 
 

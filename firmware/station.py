@@ -43,14 +43,21 @@ class Station:
             self.outlets.append(outlet)
             self.sessions.append(
                 Session(
-                    len(self.cores), outlet, place.meter, place.contactor, config, self._wall, nonce, self.backend.outbox
+                    len(self.cores),
+                    outlet,
+                    place.meter,
+                    place.contactor,
+                    config,
+                    self._wall,
+                    nonce,
+                    self.backend.outbox,
                 )
             )
         cards = Cards(board.reader, self.sessions, self.backend, self._record)
         self._services = [session.tick for session in self.sessions]
         self._services += [cards.tick, self._report, self.backend.tick]
         self.errors = 0  # exceptions that a service raised
-        self._reported = [None] * len(self.outlets)  # connectorStatus, as last told to the backend
+        self._reported = [""] * len(self.outlets)  # connectorStatus, as last told to the backend
         self._offered_ma = [0] * len(self.outlets)
 
     def safety_tick(self, now_ms):
@@ -67,7 +74,8 @@ class Station:
             try:
                 service(now_ms)
             except Exception as error:
-                # One service that stumbles must not keep the others, nor the outlets' lease, from going on.
+                # One service that stumbles must not keep the others, nor the outlets' lease, from
+                # going on.
                 self.errors += 1
                 self._record("error", problem=repr(error))
 
@@ -75,10 +83,14 @@ class Station:
         for i, outlet in enumerate(self.outlets):
             if outlet.offered_ma != self._offered_ma[i]:
                 self._offered_ma[i] = outlet.offered_ma
-                self._record("limit", offered_ma=outlet.offered_ma, reasons=outlet.limits.explain())
+                self._record(
+                    "limit", offered_ma=outlet.offered_ma, reasons=outlet.limits.explain()
+                )
             status = "Faulted" if outlet.faulted else "Occupied" if outlet.plugged else "Available"
             if status != self._reported[i] and self.backend.accepted:
-                if self.backend.outbox.add("StatusNotification", self._status, (i + 1, status, self._wall.uptime_ms)):
+                if self.backend.outbox.add(
+                    "StatusNotification", self._status, (i + 1, status, self._wall.uptime_ms)
+                ):
                     self._reported[i] = status
 
     def _status(self, report):
@@ -97,9 +109,11 @@ class Station:
         from firmware.uplink import line
 
         ticks_ms = self.board.clock.ticks_ms
-        if self.config["broker"]:
-            host, _, port = self.config["broker"].rpartition(":")
-            mover = asyncio.create_task(line.move(self.backend.link, host, int(port), ticks_ms))
+        host, _, port = self.config["broker"].rpartition(":")
+        mover = None
         while True:
             self.tick(ticks_ms())
+            if host and (mover is None or mover.done()):
+                moving = line.move(self.backend.link, host, int(port), ticks_ms)
+                mover = asyncio.create_task(moving)
             await asyncio.sleep_ms(_MAIN_LOOP_MS)

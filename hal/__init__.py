@@ -6,15 +6,17 @@ import json
 def load(path):
     """The board that the JSON file `path` describes.
 
-    Its "mcu" names the module that builds it; so far that is "virtual". Raises ValueError with the file, the field and what was
-    expected.
+    Its "mcu" names the module that builds it; so far that is "virtual". Raises ValueError with the
+    file, the field and what was expected.
     """
     module, spec = _read(path)
     return module.make(spec, path)
 
 
 def make_safe(path):
-    """Bring every output of the board that `path` describes to the level that energises nothing. Raises ValueError."""
+    """Bring every output of the board that `path` describes to the level that energises nothing.
+    Raises ValueError.
+    """
     module, spec = _read(path)
     module.make_safe(spec)
 

@@ -1,7 +1,9 @@
-"""The contracts between firmware and hardware, one small role each; for the type checker and the reader only.
+"""The contracts between firmware and hardware, one small role each; for the type checker and the
+reader only.
 
-Each role has a virtual implementation (`hal/virtual`) and later a real one (`hal/mcu`, `hal/chips`). A method called from the
-safety tick (marked "tick") must not allocate, wait or raise.
+Each role has a virtual implementation (`hal/virtual`) and later a real one (`hal/mcu`,
+`hal/chips`). A method called from the safety tick (marked "tick") must not allocate, wait or
+raise.
 """
 
 TYPE_CHECKING = False
@@ -12,14 +14,17 @@ if TYPE_CHECKING:
         """The control pilot of one outlet: 1 kHz through 1 kOhm, +-12 V (IEC 61851-1 annex A)."""
 
         def set_permille(self, permille: int) -> None:
-            """Tick. Offer: 1000 steady +12 V, 0 steady -12 V, between: that part of the period at +12 V, from its next period."""
+            """Tick. Offer: 1000 steady +12 V, 0 steady -12 V, between: that part of the period at
+            +12 V, from its next period.
+            """
             ...
 
         def sample(self, window) -> None:
-            """Tick. Fill array("i") `window` with [highs seen, lows seen, 3 newest highs, 3 newest lows].
+            """Tick. Fill array("i") `window` with [highs seen, lows seen, 3 newest highs, 3 newest
+            lows].
 
-            Plateau readings in mV at the pilot, newest first. The counts grow with each sample that was really taken, modulo
-            2^30; a sampler that stands still must not advance them.
+            Plateau readings in mV at the pilot, newest first. The counts grow with each sample
+            that was really taken, modulo 2^30; a sampler that stands still must not advance them.
             """
             ...
 
@@ -53,12 +58,16 @@ if TYPE_CHECKING:
         """The energy meter of one outlet."""
 
         def read(self, into) -> None:
-            """Fill array("i") `into` with [mV, mA, energy Wh, energy mWh (0 ... 999), age of the reading in ms]."""
+            """Fill array("i") `into` with [mV, mA, energy Wh, energy mWh (0 ... 999), age of the
+            reading in ms].
+            """
             ...
 
     class CardReader(Protocol):
         def read(self) -> "str | None":
-            """The identifier of a card that was newly presented, upper-case hex, once; None otherwise."""
+            """The identifier of a card that was newly presented, upper-case hex, once; None
+            otherwise.
+            """
             ...
 
     class Clock(Protocol):
@@ -93,9 +102,13 @@ if TYPE_CHECKING:
         model: str
 
         def nonce(self) -> str:
-            """A short word that differs from boot to boot: message and transaction ids begin with it."""
+            """A short word that differs from boot to boot: message and transaction ids begin with
+            it.
+            """
             ...
 
         def run(self, station) -> None:
-            """Call station.safety_tick(now_ms) from a timer and station.tick(now_ms) every 20 ms, and move the line's bytes."""
+            """Call station.safety_tick(now_ms) from a timer and station.tick(now_ms) every 20 ms,
+            and move the line's bytes.
+            """
             ...

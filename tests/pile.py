@@ -1,4 +1,4 @@
-"""A whole virtual pile in virtual time, for tests: `simulate` runs a scenario and gives its trace."""
+"""A whole virtual pile in virtual time: `simulate` runs a scenario and gives its trace."""
 
 import io
 import json
@@ -46,7 +46,9 @@ class Lines:
     def of(self, what, **fields):
         """The lines of this kind whose fields have these values."""
         return [
-            line for line in self.lines if line["what"] == what and all(line.get(key) == fields[key] for key in fields)
+            line
+            for line in self.lines
+            if line["what"] == what and all(line.get(key) == fields[key] for key in fields)
         ]
 
     def messages(self, action=None, event=None):
@@ -65,7 +67,9 @@ class Lines:
         return [line["message"] for line in self.of("uplink") if line["message"][0] != 2]
 
     def ms(self, what, after_ms=0, **fields):
-        """When the first such line at or after `after_ms` was written, in ms; None when there is none."""
+        """When the first such line at or after `after_ms` was written, in ms; None when there is
+        none.
+        """
         for line in self.of(what, **fields):
             if line["t_us"] >= after_ms * 1000:
                 return line["t_us"] / 1000

@@ -1,4 +1,6 @@
-"""The control path on a test bench: a safety core and its outlet, with readings set by hand or taken from the plant."""
+"""The control path on a test bench: a safety core and its outlet, with readings set by hand or
+taken from the plant.
+"""
 
 from array import array
 
@@ -10,7 +12,9 @@ V = {"A": 12000, "B": 8980, "C": 5995, "D": 2930, "E": 0}
 
 
 class HandPilot:
-    """A pilot whose readings are what the test says: `high`, `low`; `still` samples stand still, `wrong` replaces one high."""
+    """A pilot whose readings are what the test says: `high`, `low`; `still` samples stand still,
+    `wrong` replaces one high.
+    """
 
     def __init__(self):
         self.high = V["A"]
@@ -38,8 +42,8 @@ class HandPilot:
                 if self.wrong is not None:
                     w[2] = self.wrong
                     self.wrong = None
-                w[0] = (w[0] + 1) & 0x3FFFFFFF
-                w[1] = (w[1] + 1) & 0x3FFFFFFF
+                w[0] = (w[0] - 0x3FFFFFFF) & 0x3FFFFFFF
+                w[1] = (w[1] - 0x3FFFFFFF) & 0x3FFFFFFF
         for i in range(8):
             window[i] = w[i]
 
@@ -97,7 +101,7 @@ class Rig:
         return self.core.cells
 
     def tick(self):
-        self.now_ms = (self.now_ms + 2) & 0x3FFFFFFF
+        self.now_ms = (self.now_ms - 0x3FFFFFFE) & 0x3FFFFFFF
         self.core.tick(self.now_ms)
         self._to_main += 2
         if self._to_main >= 20:
@@ -110,7 +114,9 @@ class Rig:
             self.tick()
 
     def until(self, condition, most_ms=60000):
-        """Milliseconds until `condition()` holds; AssertionError when it does not within `most_ms`."""
+        """Milliseconds until `condition()` holds; AssertionError when it does not within
+        `most_ms`.
+        """
         for ms in range(0, most_ms, 2):
             if condition():
                 return ms

@@ -38,7 +38,9 @@ def size():
 
 
 def sim():
-    """Virtual seconds per second of `pile.py sim` at 2 ms on MicroPython: a session of ten minutes, the median of three."""
+    """Virtual seconds per second of `pile.py sim` at 2 ms on MicroPython: a session of ten
+    minutes, the median of three.
+    """
     scenario = {
         "until_ms": 600000,
         "steps": [
@@ -55,7 +57,14 @@ def sim():
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "scenario.json"
         file.write_text(json.dumps(scenario))
-        command = [sys.executable, str(REPO / "tools/pile.py"), "sim", str(file), "--trace", str(file.with_suffix(".jsonl"))]
+        command = [
+            sys.executable,
+            str(REPO / "tools/pile.py"),
+            "sim",
+            str(file),
+            "--trace",
+            str(file.with_suffix(".jsonl")),
+        ]
         for _ in range(3):
             began = time.monotonic()
             subprocess.run(command, check=True, capture_output=True)

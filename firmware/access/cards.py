@@ -1,8 +1,10 @@
-"""Cards at the reader: the backend is asked who may charge; the same card ends what it has begun."""
+"""Cards at the reader: the backend is asked who may charge; the same card ends the charging."""
 
 
 class Cards:
-    """`sessions` in the order of their outlets; `record(what, **fields)` notes each decision, never whose card it was."""
+    """`sessions` in the order of their outlets; `record(what, **fields)` notes each decision,
+    never whose card it was.
+    """
 
     def __init__(self, reader, sessions, backend, record):
         self._reader = reader
@@ -25,7 +27,9 @@ class Cards:
             self._decide("ignored", "another card is being checked")
         elif self._free() is None:
             self._decide("refused", "every outlet is in use")
-        elif not self._backend.ready or not self._backend.outbox.add("Authorize", _request, uid, self._answered):
+        elif not self._backend.ready or not self._backend.outbox.add(
+            "Authorize", _request, uid, self._answered
+        ):
             self._decide("refused", "the backend cannot be asked")
         else:
             self._asked = uid

@@ -1,7 +1,7 @@
 """Limits as leases: the offered current is the minimum of what every live limit allows.
 
-A limit is (max_ma, reason, expires, fallback_ma). An expired limit falls to its fallback, never to "none". Reading the minimum
-allocates nothing; explaining it does.
+A limit is (max_ma, reason, expires, fallback_ma). An expired limit falls to its fallback, never to
+"none". Reading the minimum allocates nothing; explaining it does.
 """
 
 from array import array
@@ -20,7 +20,9 @@ NO_LIMIT_MA = const(80000)  # IEC 61851-1 table A.7 ends here
 
 
 class Limits:
-    """The limits of one outlet. `board_ma`: what its contactor, wiring and cable are built for; it never expires."""
+    """The limits of one outlet. `board_ma`: what its contactor, wiring and cable are built for; it
+    never expires.
+    """
 
     def __init__(self, board_ma):
         n = len(SOURCES)
@@ -32,7 +34,9 @@ class Limits:
         self.set(BOARD, board_ma, "rated current of the outlet")
 
     def set(self, source, max_ma, reason, now_ms=0, ttl_ms=0, fallback_ma=0):
-        """Let `source` allow at most `max_ma`; for ever, or for `ttl_ms` (1 ... 2^29 - 1) and then `fallback_ma`."""
+        """Let `source` allow at most `max_ma`; for ever, or for `ttl_ms` (1 ... 2^29 - 1) and then
+        `fallback_ma`.
+        """
         self._max_ma[source] = max_ma
         self._reasons[source] = reason
         self._leased[source] = 1 if ttl_ms else 0

@@ -1,7 +1,8 @@
 """The transaction of one outlet, told to the backend as OCPP 2.1 TransactionEvents.
 
-It starts when somebody is authorised and ends when the vehicle has left or the authorisation has ended, whichever is first
-(TxStartPoint Authorized; TxStopPoint EVConnected, Authorized), always after the contactor has opened: no watt-hour is lost.
+It starts when somebody is authorised and ends when the vehicle has left or the authorisation has
+ended, whichever is first (TxStartPoint Authorized; TxStopPoint EVConnected, Authorized), always
+after the contactor has opened: no watt-hour is lost.
 """
 
 from array import array
@@ -20,11 +21,24 @@ _CONTEXTS = ("Transaction.Begin", "Sample.Periodic", "Transaction.End")
 
 class _Event:
     # What happened, as small as it can be kept; it becomes a message when it is sent.
-    __slots__ = ("transaction_id", "seq", "kind", "trigger", "uptime_ms", "state", "reason", "remote_id", "token", "meter")
+    __slots__ = (
+        "transaction_id",
+        "seq",
+        "kind",
+        "trigger",
+        "uptime_ms",
+        "state",
+        "reason",
+        "remote_id",
+        "token",
+        "meter",
+    )
 
 
 class Session:
-    """`evse_id` from 1. `contactor` tells by its mirror when the metal is open. Times in `config` are in seconds."""
+    """`evse_id` from 1. `contactor` tells by its mirror when the metal is open. Times in `config`
+    are in seconds.
+    """
 
     def __init__(self, evse_id, outlet, meter, contactor, config, wall, nonce, outbox):
         self.transaction_id = None
@@ -49,7 +63,9 @@ class Session:
         self._token_type = ""
 
     def start(self, token, token_type, remote_id=None):
-        """Begin a transaction for `token`; `remote_id` is the remoteStartId where the backend asked for it."""
+        """Begin a transaction for `token`; `remote_id` is the remoteStartId where the backend
+        asked for it.
+        """
         self._count += 1
         self.transaction_id = "%s-t%d-%d" % (self._nonce, self._evse["id"], self._count)
         self.token = token
@@ -59,10 +75,14 @@ class Session:
         self._sampled_ms = self._unplugged_ms = self._now_ms
         self.outlet.authorise()
         self._state = self.outlet.charging_state
-        self._event(STARTED, "Authorized" if remote_id is None else "RemoteStart", remote_id=remote_id)
+        self._event(
+            STARTED, "Authorized" if remote_id is None else "RemoteStart", remote_id=remote_id
+        )
 
     def stop(self, reason, trigger):
-        """End the transaction in good order, with OCPP's ReasonEnumType and TriggerReasonEnumType. The first reason stays."""
+        """End the transaction in good order, with OCPP's ReasonEnumType and TriggerReasonEnumType.
+        The first reason stays.
+        """
         if self.transaction_id is not None and self._ending is None:
             self._ending = (reason, trigger)
             self.outlet.stop()
@@ -88,7 +108,9 @@ class Session:
                 self.transaction_id = self.token = None
             return
         if self._outbox.crowded:
-            return  # the line is gone for long: what can be left out is left out, so that memory is bounded and seqNo gapless
+            # The line is gone for long: what can be left out is, so that memory is bounded and
+            # seqNo gapless.
+            return
         if outlet.charging_state != self._state:
             trigger = "ChargingStateChanged" if self._state else "CablePluggedIn"
             self._state = outlet.charging_state
@@ -113,7 +135,9 @@ class Session:
             event.meter = tuple(self._reading)
             self._sampled_ms = self._now_ms
         self._seq += 1
-        self._outbox.add("TransactionEvent", self._payload, event, self._answered if event.token else None, True)
+        self._outbox.add(
+            "TransactionEvent", self._payload, event, self._answered if event.token else None, True
+        )
 
     def _answered(self, result):
         info = result.get("idTokenInfo") if result else None
@@ -122,7 +146,10 @@ class Session:
 
     def _payload(self, event):
         time = self._wall.text(event.uptime_ms)
-        info = {"transactionId": event.transaction_id, "chargingState": CHARGING_STATES[event.state]}
+        info = {
+            "transactionId": event.transaction_id,
+            "chargingState": CHARGING_STATES[event.state],
+        }
         if event.reason:
             info["stoppedReason"] = event.reason
         if event.remote_id is not None:
@@ -153,4 +180,9 @@ class Session:
 
 
 def _sample(kind, measurand, value, unit):
-    return {"context": _CONTEXTS[kind], "measurand": measurand, "unitOfMeasure": {"unit": unit}, "value": value}
+    return {
+        "context": _CONTEXTS[kind],
+        "measurand": measurand,
+        "unitOfMeasure": {"unit": unit},
+        "value": value,
+    }

@@ -1,11 +1,22 @@
-"""An AC outlet: the plain IEC 61851-1 sequence from plug-in to unplugging, in integers, once per 20 ms.
+"""An AC outlet: the plain IEC 61851-1 sequence from plug-in to unplugging, in integers, once per
+20 ms.
 
-The outlet asks; the safety core decides. What the ledger needs to know is left in attributes that it reads after each tick.
+The outlet asks; the safety core decides. What the ledger needs to know is left in attributes that
+it reads after each tick.
 """
 
 from micropython import const
 
-from firmware.safety.core import DEPARTED, DRIVE, FAULTS, GUARD_MS, LEASE, OFFERED_MA, REQUEST, STATE
+from firmware.safety.core import (
+    DEPARTED,
+    DRIVE,
+    FAULTS,
+    GUARD_MS,
+    LEASE,
+    OFFERED_MA,
+    REQUEST,
+    STATE,
+)
 
 # OCPP 2.1 ChargingStateEnumType, and the words for it.
 IDLE = const(0)
@@ -19,7 +30,7 @@ _MIN_MA = const(6000)  # IEC 61851-1 table A.7: less cannot be offered
 
 
 class AcOutlet:
-    """One connector with its safety core. `cells` are the core's; `limits` bound what is offered."""
+    """One connector with its safety core, whose `cells` it shares; `limits` bound the offer."""
 
     def __init__(self, cells, limits):
         self._cells = cells
@@ -37,7 +48,7 @@ class AcOutlet:
         self.departed = False
 
     def stop(self):
-        """End what was authorised: the pilot goes to +12 V and the contactor opens in good order."""
+        """End what was authorised: pilot to +12 V, then the contactor opens in good order."""
         self.authorised = False
 
     @property
@@ -54,7 +65,8 @@ class AcOutlet:
         """One step of the sequence; allocates nothing."""
         c = self._cells
         letter = c[STATE] >> 1
-        # Departures are counted by the core, so that one is seen even when this loop stood still while vehicles changed places.
+        # Departures are counted by the core, so that one is seen even when this loop stood still
+        # while vehicles changed places.
         if c[DEPARTED] != self._departures:
             self._departures = c[DEPARTED]
             if self.plugged:
@@ -71,7 +83,7 @@ class AcOutlet:
         self.offered_ma = offered
         c[OFFERED_MA] = offered
         c[REQUEST] = 1 if offered else 0
-        c[LEASE] = (c[LEASE] + 1) & 0x3FFFFFFF
+        c[LEASE] = (c[LEASE] - 0x3FFFFFFF) & 0x3FFFFFFF  # plus 1, without leaving 30 bits
         if not self.plugged:
             self.charging_state = IDLE
         elif not self.authorised:

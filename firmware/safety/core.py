@@ -1,8 +1,9 @@
 """The safety core of one outlet: from pilot samples to the contactor's drive pin, once per tick.
 
-The core and its outlet share one array of integers. Each cell has a single writer; every value stays within 30 bits, so that
-nothing allocates on a 32-bit MicroPython. All times are counted up or down in milliseconds of tick time, never compared as
-stamps: a counter that wraps cannot fire a timer early or late.
+The core and its outlet share one array of integers. Each cell has a single writer; every value
+stays within 30 bits, so that nothing allocates on a 32-bit MicroPython. All times are counted up
+or down in milliseconds of tick time, never compared as stamps: a counter that wraps cannot fire a
+timer early or late.
 """
 
 from array import array
@@ -13,11 +14,11 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from hal.roles import Contactor, Indicator, Pilot
 
-# --- Cells the outlet writes -----------------------------------------------------------------------------------------
+# --- Cells the outlet writes ---
 REQUEST = const(0)  # 1: energise when the vehicle asks; 0: stop
 OFFERED_MA = const(1)  # 6000 ... 80000 by PWM; below 6000: nothing on offer, steady +12 V
 LEASE = const(2)  # the outlet's tick counter; the request dies when it stands still for _LEASE_MS
-# --- Cells the core writes -------------------------------------------------------------------------------------------
+# --- Cells the core writes ---
 STATE = const(3)  # A1 ... F as in STATES
 DRIVE = const(4)  # 1 while the drive pin is on
 PERMILLE = const(5)  # of the pilot's period at +12 V: 1000 steady +12 V, 0 steady -12 V
@@ -28,7 +29,7 @@ FORCED = const(9)  # counts openings under load: the vehicle did not answer a st
 ERRORS = const(10)  # counts exceptions caught in the tick
 TICKS = const(11)  # counts ticks, modulo 2^30: standing still means that the timer died
 GUARD_MS = const(12)  # left until PWM may be offered again
-# --- The core's own memory -------------------------------------------------------------------------------------------
+# --- The core's own memory ---
 _LETTER = const(13)  # 0 A, 1 B, 2 C, 3 D, 4 E: the voted class of the high plateau
 _LAST_MS = const(14)  # clock at the last tick
 _STARTED = const(15)  # 0 until the first tick has set _LAST_MS
@@ -48,26 +49,37 @@ _CELLS = const(28)
 
 STATES = ("A1", "A2", "B1", "B2", "C1", "C2", "D1", "D2", "E", "F")
 
-# Fault bits. Names are OCPP's and MREC's. None of these is latched beyond its cause and the guard time that follows.
+# Fault bits. Names are OCPP's and MREC's. None of these is latched beyond its cause and the guard
+# time that follows.
 PILOT_FAULT = const(1)  # state E: the pilot is shorted to earth, or has no supply
 DIODE_FAULT = const(2)  # no diode: something conducts, but it is no vehicle
 SAMPLES_STALE = const(4)  # the sampler stands still
 TICK_LATE = const(8)  # Python stood still while the contactor was closed
 REQUEST_STALE = const(16)  # the outlet's main loop stands still
 TICK_ERROR = const(32)  # an exception in the tick
-FAULT_NAMES = ("PilotFault", "DiodeFault", "PilotSamplesStale", "TickLate", "RequestStale", "InternalError")
+FAULT_NAMES = (
+    "PilotFault",
+    "DiodeFault",
+    "PilotSamplesStale",
+    "TickLate",
+    "RequestStale",
+    "InternalError",
+)
 
-# Midpoints between the nominal 12, 9, 6, 3 and 0 V with +-0.3 V of hysteresis (IEC 61851-1 table A.4 and A.4.11; midpoints
-# and width as in shared facts 1.2). _BOUND_MV[i] lies between letter i and letter i + 1.
+# Midpoints between the nominal 12, 9, 6, 3 and 0 V with +-0.3 V of hysteresis (IEC 61851-1 table
+# A.4 and A.4.11; midpoints and width as in shared facts 1.2). _BOUND_MV[i] lies between letter i
+# and letter i + 1.
 _BOUND_MV = (10500, 7500, 4500, 1500)
 _HYSTERESIS_MV = const(300)
 _DIODE_MV = const(-10000)  # the low plateau must lie below (nominal -12 V, facts 1.2)
-_DIODE_SAMPLES = const(5)  # low samples after a change of duty before the low plateau is believed: one period to
-#                            take effect, three to vote, one to spare
+# Low samples after a change of duty before the low plateau is believed: one period to take effect,
+# three to vote, one to spare.
+_DIODE_SAMPLES = const(5)
 
 _STILL_TICKS = const(2)  # ticks without a new sample that open the contactor
 _LEASE_MS = const(500)
-_SETTLE_MS = const(500)  # steady C before closing; some vehicles flicker for 250 ms (facts peers 5c.3). Limit: 3 s (seq. 4)
+# Steady C before closing: some vehicles flicker for 250 ms. The limit is 3 s (sequence 4).
+_SETTLE_MS = const(500)
 _OBEY_MS = const(6000)  # IEC 61851-1 table A.6 sequence 10.2: open under load no earlier
 _DUTY_MS = const(5000)  # between changes of duty (sequence 6)
 _GUARD_C_MS = const(5000)  # after an opening
@@ -79,9 +91,11 @@ _HALF = const(1 << 29)
 
 
 def permille_of(ma):
-    """The duty that offers `ma` milliampere (6000 ... 80000): IEC 61851-1 table A.7, D = I / 0.6, above 51 A I / 2.5 + 64.
+    """The duty that offers `ma` milliampere (6000 ... 80000): IEC 61851-1 table A.7, D = I / 0.6,
+    above 51 A I / 2.5 + 64.
 
-    The two lines leave a gap: no duty offers 51 to 52.5 A, and what the second line gives there is read by the first. 51 A then.
+    The two lines leave a gap: no duty offers 51 to 52.5 A, and what the second line gives there is
+    read by the first. 51 A then.
     """
     if ma <= 51000:
         return (ma + 30) // 60
@@ -91,12 +105,20 @@ def permille_of(ma):
 class Safety:
     """Decides about one contactor and one pilot.
 
-    `window` comes from `pilot.sample()`: [highs seen, lows seen, three newest highs, three newest lows] in mV, newest first;
-    the first two count samples since boot, modulo 2^30.
-    `late_ms`: a tick that comes later than this while closed opens. `ventilated`: the site has ventilation for state D.
+    `window` comes from `pilot.sample()`: [highs seen, lows seen, three newest highs, three newest
+    lows] in mV, newest first; the first two count samples since boot, modulo 2^30. `late_ms`: a
+    tick that comes later than this while closed opens. `ventilated`: the site has ventilation for
+    state D.
     """
 
-    def __init__(self, pilot, contactor, indicator, late_ms, ventilated=False):
+    def __init__(
+        self,
+        pilot: "Pilot",
+        contactor: "Contactor",
+        indicator: "Indicator",
+        late_ms,
+        ventilated=False,
+    ):
         self.cells = array("i", [0] * _CELLS)
         self.cells[PERMILLE] = 1000
         self.cells[_SHOWN_STATE] = -1
@@ -112,9 +134,11 @@ class Safety:
         pilot.set_permille(1000)
 
     def tick(self, now_ms):
-        """Sample, vote, decide, drive. Call it once per tick from the board's timer; `now_ms` is the wrapping clock.
+        """Sample, vote, decide, drive. Call it once per tick from the board's timer; `now_ms` is
+        the wrapping clock.
 
-        Never raises: whatever goes wrong inside opens the contactor, is counted and shown as a fault.
+        Never raises: whatever goes wrong inside opens the contactor, is counted and shown as a
+        fault.
         """
         try:
             self._tick(now_ms)
@@ -122,7 +146,8 @@ class Safety:
             self._fail()
 
     def _fail(self):
-        # The hold is not fed from here on: even if the next line raised too, the coil falls within the dead-man's window.
+        # The hold is not fed from here on: even if the next line raised too, the coil falls within
+        # the dead-man's window.
         c = self.cells
         c[DRIVE] = 0
         c[ERRORS] = (c[ERRORS] + 1) & 0xFFFF
@@ -145,7 +170,7 @@ class Safety:
         if dt < 1:
             return  # missed timer callbacks fire in a burst: only the first counts
         c[_LAST_MS] = now_ms
-        c[TICKS] = (c[TICKS] + 1) & (_PERIOD - 1)
+        c[TICKS] = (c[TICKS] - (_PERIOD - 1)) & (_PERIOD - 1)  # plus 1, without leaving 30 bits
         if dt > _CAP_MS:
             dt = _CAP_MS
         driven = c[DRIVE]
@@ -153,7 +178,8 @@ class Safety:
         pwm = 0 < permille < 1000
         w = self._window
         self._sample(w)
-        # The diode's fault is kept until the diode is seen or the vehicle leaves; what was over in a moment until the guard ends.
+        # The diode's fault is kept until the diode is seen or the vehicle leaves; what was over in
+        # a moment until the guard ends.
         faults = c[FAULTS] & DIODE_FAULT
         kept = c[FAULTS] & (TICK_LATE | TICK_ERROR) if c[GUARD_MS] else 0
 
@@ -196,7 +222,11 @@ class Safety:
             faults |= PILOT_FAULT
 
         # The diode can be seen only while PWM runs, in low samples younger than the duty.
-        if pwm and 0 < letter < 4 and ((w[1] - c[_LOWS_AT_DUTY]) & (_PERIOD - 1)) >= _DIODE_SAMPLES:
+        if (
+            pwm
+            and 0 < letter < 4
+            and ((w[1] - c[_LOWS_AT_DUTY]) & (_PERIOD - 1)) >= _DIODE_SAMPLES
+        ):
             a = w[5]
             b = w[6]
             mv = w[7]
@@ -226,7 +256,8 @@ class Safety:
             if c[REQUEST]:
                 faults |= REQUEST_STALE
 
-        # A stale request is no danger by itself: it stops in good order. Every other fault opens at once.
+        # A stale request is no danger by itself: it stops in good order. Every other fault opens
+        # at once.
         if faults & ~(REQUEST_STALE | DIODE_FAULT):
             c[GUARD_MS] = _GUARD_FAULT_MS
         elif c[GUARD_MS] > 0:
@@ -248,7 +279,14 @@ class Safety:
                 self._contactor.drive(False)
                 if c[GUARD_MS] < _GUARD_C_MS:
                     c[GUARD_MS] = _GUARD_C_MS
-        elif pwm and wanted and not faults and c[GUARD_MS] == 0 and c[_DIODE_SEEN] and c[_READY_MS] >= _SETTLE_MS:
+        elif (
+            pwm
+            and wanted
+            and not faults
+            and c[GUARD_MS] == 0
+            and c[_DIODE_SEEN]
+            and c[_READY_MS] >= _SETTLE_MS
+        ):
             driven = 1
             c[DRIVE] = 1
             c[CLOSINGS] = (c[CLOSINGS] + 1) & 0xFFFFFF
@@ -256,8 +294,8 @@ class Safety:
         if driven:
             self._feed()
 
-        # During a guard and without a live request the pilot is steady +12 V. A diode fault alone allows PWM after the guard:
-        # without PWM nobody could see that the diode is back.
+        # During a guard and without a live request the pilot is steady +12 V. A diode fault alone
+        # allows PWM after the guard: without PWM nobody could see that the diode is back.
         target = 1000
         if wanted and c[GUARD_MS] == 0 and not opens & ~DIODE_FAULT and 0 < letter < 4:
             target = permille_of(c[OFFERED_MA])

@@ -1,27 +1,32 @@
-"""The station's conversation with its backend: who it is, that it lives, what it reports, what it is told."""
+"""The conversation with the backend: who the station is, what it reports, what it is told."""
 
 from micropython import const
 
 from firmware.clock import parse
 from firmware.ticks import diff
 from firmware.uplink.link import Link
-from firmware.uplink.ocpp import CALL, CALLERROR, CALLRESULT, CallError, decode, encode
+from firmware.uplink.ocpp import CALLERROR, CALLRESULT, CallError, decode, encode
 from firmware.uplink.outbox import Outbox
 
-_RETRY_MS = const(10000)  # between BootNotifications while none is accepted and the backend names no interval
-_REPLAY_MS = const(5000)  # after a reconnect with session present what arrives may be the broker's replay
+# Between BootNotifications while none is accepted and the backend names no interval.
+_RETRY_MS = const(10000)
+# After a reconnect with session present what arrives may be the broker's replay.
+_REPLAY_MS = const(5000)
 _COMMAND_MS = const(60000)  # a request that carries issuedAt is honoured for so long
 _ANSWERS = const(8)  # answers to the backend that may wait for the line
 
-_VENDOR_ID = "voltpile"
-
-
 class Backend:
-    """`who`: {vendorName, model} of the BootNotification. `commands.serve` answers requests; `wall` is the station's clock."""
+    """`who`: {vendorName, model} of the BootNotification. `commands.serve` answers requests;
+    `wall` is the station's clock.
+    """
 
     def __init__(self, config, who, nonce, wall, commands, record):
         self.link = Link(
-            config["station_id"], config["root"], config["user"] or None, config["password"] or None, config["keepalive_s"]
+            config["station_id"],
+            config["root"],
+            config["user"] or None,
+            config["password"] or None,
+            config["keepalive_s"],
         )
         self.link.on_up = self._up
         self.link.on_down = self._down
@@ -101,7 +106,8 @@ class Backend:
     def _message(self, payload, retain, dup):
         try:
             message = decode(payload)
-            # A malformed answer is none, and OCPP-J has no answer to answers: the CALL is sent again when it is overdue.
+            # A malformed answer is none, and OCPP-J has no answer to answers: the CALL is sent
+            # again when it is overdue.
             if message[0] == CALLRESULT:
                 if isinstance(message[2], dict):
                     self.outbox.result(message[1], message[2])
@@ -119,8 +125,11 @@ class Backend:
             self._record("error", problem=repr(error))
 
     def _fresh(self, payload, retain, dup):
-        # MQTT 3.1.1 has no expiry and OCPP requests no time: what may be a replay is not fresh, unless it says when it was issued.
-        if not self.accepted or not self.link.up:  # what comes before the link is up is the replay of its last session
+        # MQTT 3.1.1 has no expiry and OCPP requests no time: what may be a replay is not fresh,
+        # unless it says when it was issued.
+        if (
+            not self.accepted or not self.link.up
+        ):  # what comes before the link is up is the replay of its last session
             return False
         custom = payload.get("customData")
         issued = custom.get("issuedAt") if isinstance(custom, dict) else None

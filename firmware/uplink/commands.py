@@ -32,7 +32,9 @@ class Commands:
         self._seen = []
 
     def serve(self, message_id, action, payload, fresh):
-        """The CALLRESULT's payload. `fresh`: the request is known not to be an old one. Raises CallError and then changes nothing."""
+        """The CALLRESULT's payload. `fresh`: the request is known not to be an old one. Raises
+        CallError and then changes nothing.
+        """
         if action == "RequestStartTransaction":
             shape, handler = _START, self._start
         elif action == "RequestStopTransaction":
@@ -41,8 +43,12 @@ class Commands:
             raise CallError("NotImplemented", "no such action: %s" % action[:36], message_id)
         try:
             check(payload, shape)
-            if "customData" in payload and not isinstance(payload["customData"].get("vendorId"), str):
-                raise CallError("OccurrenceConstraintViolation", "payload.customData.vendorId: missing")
+            if "customData" in payload and not isinstance(
+                payload["customData"].get("vendorId"), str
+            ):
+                raise CallError(
+                    "OccurrenceConstraintViolation", "payload.customData.vendorId: missing"
+                )
         except CallError as error:
             error.message_id = message_id
             raise
@@ -57,14 +63,18 @@ class Commands:
         if not fresh:
             return _rejected("StaleCommand")
         if "chargingProfile" in payload:
-            return _rejected("UnsupportedParam")  # charging faster than asked would be worse than not charging
+            return _rejected(
+                "UnsupportedParam"
+            )  # charging faster than asked would be worse than not charging
         wanted = payload.get("evseId")
         for evse_id, session in enumerate(self._sessions, 1):
             if session.transaction_id is None and wanted in (None, evse_id):
                 token = payload["idToken"]
                 session.start(token["idToken"], token["type"], payload["remoteStartId"])
                 return {"status": "Accepted", "transactionId": session.transaction_id}
-        return _rejected("TxInProgress" if wanted is None or wanted <= len(self._sessions) else "UnknownEvse")
+        return _rejected(
+            "TxInProgress" if wanted is None or wanted <= len(self._sessions) else "UnknownEvse"
+        )
 
     def _stop(self, payload, fresh):
         # Stopping is safe however old the request is: it names its transaction.

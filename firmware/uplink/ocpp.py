@@ -1,6 +1,7 @@
 """The grammar of OCPP-J: arrays to text and back, and the right CALLERROR for what does not fit.
 
-Payloads are checked against shapes, small tables of the fields that the schema names. The vocabulary is OCPP 2.1.
+Payloads are checked against shapes, small tables of the fields that the schema names. The
+vocabulary is OCPP 2.1.
 """
 
 import json
@@ -15,7 +16,9 @@ _ID_LENGTH = const(36)  # messageId, OCPP-J 2.1
 
 
 class CallError(Exception):
-    """What is answered to a message that cannot be served: an OCPP-J error code and a description in words."""
+    """What is answered to a message that cannot be served: an OCPP-J error code and a description
+    in words.
+    """
 
     def __init__(self, code, description, message_id="-1"):
         super().__init__(code)
@@ -27,10 +30,13 @@ class CallError(Exception):
 def encode(value):
     """JSON text with sorted keys, so that every interpreter sends the same bytes.
 
-    A tuple (whole, thousandths) becomes a decimal number: a board's floats have 24 bits, too few for an energy register.
+    A tuple (whole, thousandths) becomes a decimal number: a board's floats have 24 bits, too few
+    for an energy register.
     """
     if isinstance(value, dict):
-        return "{%s}" % ",".join(["%s:%s" % (json.dumps(key), encode(value[key])) for key in sorted(value)])
+        return "{%s}" % ",".join(
+            ["%s:%s" % (json.dumps(key), encode(value[key])) for key in sorted(value)]
+        )
     if isinstance(value, list):
         return "[%s]" % ",".join([encode(item) for item in value])
     if isinstance(value, tuple):
@@ -39,7 +45,8 @@ def encode(value):
 
 
 def decode(payload):
-    """The message in `payload` (bytes) as a list: [2, id, action, {}], [3, id, {}] or [4, id, code, ...].
+    """The message in `payload` (bytes) as a list: [2, id, action, {}], [3, id, {}] or [4, id,
+    code, ...].
 
     Raises CallError; its message_id is "-1" where none could be read.
     """
@@ -51,7 +58,9 @@ def decode(payload):
         raise CallError("RpcFrameworkError", "expected an array of at least three elements")
     kind, message_id = message[0], message[1]
     if not isinstance(message_id, str) or not 0 < len(message_id) <= _ID_LENGTH:
-        raise CallError("RpcFrameworkError", "expected a message id of 1 to 36 characters as second element")
+        raise CallError(
+            "RpcFrameworkError", "expected a message id of 1 to 36 characters as second element"
+        )
     if not isinstance(kind, int) or isinstance(kind, bool) or not CALL <= kind <= CALLERROR:
         raise CallError("MessageTypeNotSupported", "expected message type 2, 3 or 4", message_id)
     if kind == CALL:
@@ -65,8 +74,8 @@ def decode(payload):
 def check(value, shape, where="payload"):
     """Check an object against a shape; raise CallError naming the field.
 
-    A shape maps each allowed field to (kind, required, bound): kind str with its greatest length, int with its least value, a
-    nested shape, or list or dict of any content.
+    A shape maps each allowed field to (kind, required, bound): kind str with its greatest length,
+    int with its least value, a nested shape, or list or dict of any content.
     """
     for name in shape:
         if shape[name][1] and name not in value:
@@ -79,7 +88,9 @@ def check(value, shape, where="payload"):
         found = value[name]
         expected = dict if isinstance(kind, dict) else kind
         if not isinstance(found, expected) or isinstance(found, bool):
-            raise CallError("TypeConstraintViolation", "%s: expected %s" % (field, _KINDS[expected]))
+            raise CallError(
+                "TypeConstraintViolation", "%s: expected %s" % (field, _KINDS[expected])
+            )
         if isinstance(kind, dict):
             check(found, kind, field)
         elif kind is str and len(found) > bound:

@@ -1,7 +1,8 @@
 """CALLs on their way to the backend: sent in order, many at a time, kept until their CALLRESULT.
 
-A transactional CALL stays until it is answered, and is re-sent under the same message id; after _TRIES CALLERRORs it moves to the
-dead letters. Any other CALL may be dropped, and says so to whoever asked.
+A transactional CALL stays until it is answered, and is re-sent under the same message id; after
+_TRIES CALLERRORs it moves to the dead letters. Any other CALL may be dropped, and says so to
+whoever asked.
 """
 
 from micropython import const
@@ -17,11 +18,24 @@ _DEAD_LETTERS = const(16)
 
 
 class _Call:
-    __slots__ = ("action", "build", "argument", "on_result", "transactional", "id", "sent", "sent_ms", "errors", "dup")
+    __slots__ = (
+        "action",
+        "build",
+        "argument",
+        "on_result",
+        "transactional",
+        "id",
+        "sent",
+        "sent_ms",
+        "errors",
+        "dup",
+    )
 
 
 class Outbox:
-    """`nonce` begins every message id; `record(what, **fields)` takes note of what is handed to the line."""
+    """`nonce` begins every message id; `record(what, **fields)` takes note of what is handed to
+    the line.
+    """
 
     def __init__(self, nonce, record):
         self.dead_letters = []  # (id, action, error code), the newest _DEAD_LETTERS
@@ -38,8 +52,8 @@ class Outbox:
     def add(self, action, build, argument=None, on_result=None, transactional=False):
         """Queue a CALL whose payload is `build(argument)`, made anew at each sending.
 
-        `on_result(payload)` gets the CALLRESULT's payload, or None where there will be none. Returns whether it was taken:
-        only what is not transactional can be refused.
+        `on_result(payload)` gets the CALLRESULT's payload, or None where there will be none.
+        Returns whether it was taken: only what is not transactional can be refused.
         """
         if self.crowded and not transactional:
             return False
@@ -63,7 +77,9 @@ class Outbox:
         return any(call.action == action for call in self._calls)
 
     def tick(self, now_ms, publish, only=None):
-        """Hand to the line what may go: `publish(bytes)` says whether it took the message. `only`: nothing but this action."""
+        """Hand to the line what may go: `publish(bytes)` says whether it took the message. `only`:
+        nothing but this action.
+        """
         outstanding = 0
         for call in self._calls[:]:
             if only and call.action != only:
@@ -72,8 +88,9 @@ class Outbox:
                 if not call.transactional:
                     self._end(call, None)
                     continue
-                # What came after it may have been answered; the order within a transaction still holds, for the
-                # backend has not had this one, and it goes out again before anything newer.
+                # What came after it may have been answered; the order within a transaction still
+                # holds, for the backend has not had this one, and it goes out again before
+                # anything newer.
                 call.sent = False
             if not call.sent:
                 if outstanding >= _OUTSTANDING:
@@ -91,7 +108,9 @@ class Outbox:
             outstanding += 1
 
     def result(self, message_id, payload, error=None):
-        """Take the answer to a CALL: `payload` of a CALLRESULT, or the `error` code of a CALLERROR. Unknown ids change nothing."""
+        """Take the answer to a CALL: `payload` of a CALLRESULT, or the `error` code of a
+        CALLERROR. Unknown ids change nothing.
+        """
         for call in self._calls:
             if call.id == message_id and call.dup:
                 self._record("result", id=message_id, error=error)

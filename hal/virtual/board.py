@@ -17,7 +17,8 @@ _SHOW_US = 100000
 
 # profile: (safety period in us, a tick this much later opens, in ms, the pilot's sampler)
 _PROFILES = {"rp2040": (2000, 20, PacedPilot), "esp32": (10000, 40, BurstPilot)}
-# ESP32 stops for garbage collection: 5 ms, every 0.5 to 1.5 s (design.md, "Fail open, in hardware")
+# ESP32 stops for garbage collection: 5 ms, every 0.5 to 1.5 s (design.md, "Fail open, in
+# hardware")
 _GC_US = 5000
 
 
@@ -26,12 +27,18 @@ def make_safe(spec):
 
 
 def make(spec, path):
-    """The board that `spec` describes. Raises ValueError with the file, the field and what was expected."""
+    """The board that `spec` describes. Raises ValueError with the file, the field and what was
+    expected.
+    """
     for field in ("scenario", "trace"):
         if not isinstance(spec.get(field), str):
-            raise ValueError("%s: %s: expected a file's path, found %r" % (path, field, spec.get(field)))
+            raise ValueError(
+                "%s: %s: expected a file's path, found %r" % (path, field, spec.get(field))
+            )
     if spec.get("time") not in ("simulated", "real"):
-        raise ValueError('%s: time: expected "simulated" or "real", found %r' % (path, spec.get("time")))
+        raise ValueError(
+            '%s: time: expected "simulated" or "real", found %r' % (path, spec.get("time"))
+        )
     scenario = _scenario.load(spec["scenario"])
     return VirtualBoard(scenario, open(spec["trace"], "w"), spec["time"] == "real")
 
@@ -81,7 +88,9 @@ class VirtualBoard:
 
         implementation = sys.implementation
         version = ".".join([str(n) for n in implementation.version[:3]])
-        self.trace.record("interpreter", name=implementation.name, version=version, platform=sys.platform)
+        self.trace.record(
+            "interpreter", name=implementation.name, version=version, platform=sys.platform
+        )
 
     def _plant_event(self, what, fields, t_us):
         self.trace.at(t_us, what, fields)

@@ -1,7 +1,8 @@
-"""The backend's line in virtual time: an MQTT broker in memory and, behind it, a backend that answers in 50 ms.
+"""The backend's line in virtual time: an MQTT broker in memory and, behind it, a backend that
+answers in 50 ms.
 
-The station's link speaks real MQTT 3.1.1 packets to it. The broker keeps the station's session while the line is down: what
-was not acknowledged comes again with DUP, as real brokers do.
+The station's link speaks real MQTT 3.1.1 packets to it. The broker keeps the station's session
+while the line is down: what was not acknowledged comes again with DUP, as real brokers do.
 """
 
 import json
@@ -51,13 +52,15 @@ class SimulatedLine:
             link.feed(self._to_station.pop(0), now_ms)
 
     def send(self, message, replayed=False):
-        """The backend sends `message`, an OCPP array; `replayed`: as a packet that the broker repeats (DUP)."""
+        """The backend sends `message`, an OCPP array; `replayed`: as a packet that the broker
+        repeats (DUP).
+        """
         self._packet_id = self._packet_id % 65535 + 1
         entry = [self._packet_id, json.dumps(message).encode(), 0x3A if replayed else 0x32]
         self._down.append(entry)
         self._publish(entry)
 
-    # --- the broker ------------------------------------------------------------------------------------------------
+    # --- the broker ---
 
     def _packets(self):
         data = self._from_station
@@ -115,7 +118,7 @@ class SimulatedLine:
         head.append(n)
         self._to_station.append(bytes(head) + body)
 
-    # --- the backend -----------------------------------------------------------------------------------------------
+    # --- the backend ---
 
     def _answer(self, payload):
         if not self.up:
@@ -129,7 +132,11 @@ class SimulatedLine:
         elif action == "Heartbeat":
             answer = {"currentTime": self._date()}
         elif action == "Authorize":
-            answer = {"idTokenInfo": {"status": "Accepted" if request["idToken"]["idToken"] == _CARD else "Invalid"}}
+            answer = {
+                "idTokenInfo": {
+                    "status": "Accepted" if request["idToken"]["idToken"] == _CARD else "Invalid"
+                }
+            }
         elif action in ("StatusNotification", "TransactionEvent"):
             answer = {}
         else:
@@ -138,4 +145,6 @@ class SimulatedLine:
         self.send([3, message_id, answer])
 
     def _date(self):
-        return "%04d-%02d-%02dT%02d:%02d:%02dZ" % tuple(time.gmtime(_EPOCH_S + self._plant.now_us // 1000000)[:6])
+        return "%04d-%02d-%02dT%02d:%02d:%02dZ" % tuple(
+            time.gmtime(_EPOCH_S + self._plant.now_us // 1000000)[:6]
+        )

@@ -1,6 +1,8 @@
-"""How a controller reads the control pilot: the sampling schemes of RP2040 and ESP32, on the plant's voltage.
+"""How a controller reads the control pilot: the sampling schemes of RP2040 and ESP32, on the
+plant's voltage.
 
-Both fill the same window: counts of highs and lows seen, then the three newest plateau readings of each, newest first.
+Both fill the same window: counts of highs and lows seen, then the three newest plateau readings of
+each, newest first.
 """
 
 from array import array
@@ -24,14 +26,19 @@ class _Sampler:
         self._low = array("i", [0] * 4)
         self.frozen = False
         # 5 mV of noise at the converter: the sum of three even distributions
-        self._noise = array("i", [sum([plant.random.below(11) - 5 for _ in range(3)]) * 9 // 10 for _ in range(_NOISE)])
+        self._noise = array(
+            "i",
+            [sum([plant.random.below(11) - 5 for _ in range(3)]) * 9 // 10 for _ in range(_NOISE)],
+        )
         self._noise_at = 0
         self._outlier_mv = 0
         self._outlier_mean_us = 0
         self._outlier_us = 1 << 60
 
     def noise(self, outliers_per_s, mv):
-        """Single wrong samples that read `mv`, so many a second on average, at least 50 ms apart; 0 ends them."""
+        """Single wrong samples that read `mv`, so many a second on average, at least 50 ms apart;
+        0 ends them.
+        """
         self._outlier_mv = mv
         self._outlier_mean_us = 1000000 // outliers_per_s if outliers_per_s else 0
         self._outlier_us = self._plant.now_us + self._gap_us() if outliers_per_s else 1 << 60
@@ -57,7 +64,9 @@ class _Sampler:
 
 
 class PacedPilot(_Sampler):
-    """RP2040: one sample 30 us after the rise and one 10 us before the next, paced by the PWM through DMA, without Python."""
+    """RP2040: one sample 30 us after the rise and one 10 us before the next, paced by the PWM
+    through DMA, without Python.
+    """
 
     def __init__(self, plant):
         super().__init__(plant)
@@ -66,8 +75,8 @@ class PacedPilot(_Sampler):
         plant.catch_up = self._take
 
     def _take(self, t_us):
-        # Take every sample whose instant lies before t_us, at the levels that hold until now. In locals: it is the simulator's
-        # hottest loop.
+        # Take every sample whose instant lies before t_us, at the levels that hold until now. In
+        # locals: it is the simulator's hottest loop.
         next_us = self._next_us
         if next_us >= t_us:
             return
@@ -108,11 +117,13 @@ class PacedPilot(_Sampler):
 
 
 class BurstPilot(_Sampler):
-    """ESP32: at each tick a burst of one-shot conversions over three periods of the pilot, then the plateaus picked out.
+    """ESP32: at each tick a burst of one-shot conversions over three periods of the pilot, then
+    the plateaus picked out.
 
-    A conversion takes 50 us. In each run of readings on one side of the middle, the last lies on the plateau, for ringing follows
-    an edge for 20 us only; unless it was taken while the next edge slewed: then the one before it does. A phase of less than
-    100 us (low: above 90 %, 65 A) may give one reading only, which says nothing, and the diode cannot be proven.
+    A conversion takes 50 us. In each run of readings on one side of the middle, the last lies on
+    the plateau, for ringing follows an edge for 20 us only; unless it was taken while the next
+    edge slewed: then the one before it does. A phase of less than 100 us (low: above 90 %, 65 A)
+    may give one reading only, which says nothing, and the diode cannot be proven.
     """
 
     def __init__(self, plant):
@@ -120,7 +131,9 @@ class BurstPilot(_Sampler):
         self._burst = array("i", [0] * _READS)
 
     def sample(self, window):
-        """Read a burst (it takes 3.2 ms of the plant's time) and give the newest three plateaus of each kind."""
+        """Read a burst (it takes 3.2 ms of the plant's time) and give the newest three plateaus of
+        each kind.
+        """
         plant = self._plant
         burst = self._burst
         t_us = plant.now_us

@@ -1,7 +1,9 @@
-"""The electrical plant of one outlet: vehicle, control pilot, contactor, mains and energy, in integers over microseconds.
+"""The electrical plant of one outlet: vehicle, control pilot, contactor, mains and energy, in
+integers over microseconds.
 
-Time stands where `advance` left it; what is due lies in a queue of events. Between two events nothing changes but the pilot's
-square wave and the energy that flows, so both are known exactly at any moment.
+Time stands where `advance` left it; what is due lies in a queue of events. Between two events
+nothing changes but the pilot's square wave and the energy that flows, so both are known exactly at
+any moment.
 """
 
 from hal.virtual.random import Random
@@ -21,16 +23,22 @@ _CLOSING_US = 20000
 _OPENING_US = 15000
 _RAMP_US = 100000  # a vehicle changes its current in ten steps of this
 _RAMP_STEPS = 8
-_OBEY_US = 1000000  # a vehicle that obeys opens S2 so long after the offer ended, its current gone before
+_OBEY_US = (
+    1000000  # a vehicle that obeys opens S2 so long after the offer ended, its current gone before
+)
 
 
 class Plant:
-    """`on_event(what, fields, t_us)` hears of `contactor` and `vehicle` changes. `hold_ms`: the dead-man's window."""
+    """`on_event(what, fields, t_us)` hears of `contactor` and `vehicle` changes. `hold_ms`: the
+    dead-man's window.
+    """
 
     def __init__(self, seed, on_event, hold_ms=60, max_ma=32000):
         self.now_us = 0
         self.random = Random(seed)
-        self.catch_up = None  # called with the time before anything that the sampler could see changes
+        self.catch_up = (
+            None  # called with the time before anything that the sampler could see changes
+        )
         self._on_event = on_event
         self._queue = []  # (due us, number, function, argument), soonest last
         self._queued = 0
@@ -66,10 +74,12 @@ class Plant:
         self._energy_fj = 0  # integral of mV * mA * us, in 1e-12 J
         self._energy_us = 0
 
-    # --- time ----------------------------------------------------------------------------------------------------
+    # --- time ---
 
     def at(self, t_us, function, argument=None):
-        """Call `function(argument)` when the plant's time reaches `t_us`; what is due at the same time keeps its order."""
+        """Call `function(argument)` when the plant's time reaches `t_us`; what is due at the same
+        time keeps its order.
+        """
         queue = self._queue
         self._queued += 1
         i = len(queue)
@@ -89,7 +99,7 @@ class Plant:
         if t_us > self.now_us:
             self.now_us = t_us
 
-    # --- the vehicle ---------------------------------------------------------------------------------------------
+    # --- the vehicle ---
 
     def plug(self, r_ohm=R_B, diode=True):
         """A vehicle's plug goes in."""
@@ -104,13 +114,15 @@ class Plant:
         self.diode = True
 
     def want(self, r_ohm):
-        """The vehicle's charger wants `r_ohm`: R_B to pause, R_C to charge, R_D to charge with ventilation."""
+        """The vehicle's charger wants `r_ohm`: R_B to pause, R_C to charge, R_D to charge with
+        ventilation.
+        """
         self._inhibited = False
         self._wants_ohm = r_ohm
         self._set_ohm(r_ohm)
 
     def ohms(self, r_ohm, for_us=None):
-        """Any resistance behind the diode (None: open); after `for_us` the one before comes back."""
+        """Any resistance behind the diode (None: open), for `for_us` or for good."""
         self._inhibited = False
         self._restoring += 1
         if for_us is None:
@@ -131,7 +143,7 @@ class Plant:
         self._levels()
 
     def draw(self, ma, obey):
-        """What the vehicle takes, in mA; None: what is offered. Without `obey` it ignores a stop."""
+        """What the vehicle takes, in mA; None: what is offered; `obey` a stop or not."""
         self._draws_ma = ma
         self._obeys = obey
         self._aim()
@@ -145,7 +157,9 @@ class Plant:
         self._aim()
 
     def _asks(self):
-        return self.r_ohm is not None and self.r_ohm < 1870  # below the range of state B: S2 is closed
+        return (
+            self.r_ohm is not None and self.r_ohm < 1870
+        )  # below the range of state B: S2 is closed
 
     def _aim(self):
         # The current that the vehicle now goes for, in steps.
@@ -187,7 +201,7 @@ class Plant:
             return d * 60
         return min(d - 640, 320) * 250
 
-    # --- the pilot -----------------------------------------------------------------------------------------------
+    # --- the pilot ---
 
     def set_permille(self, permille):
         """The pilot's duty, from its next period on."""
@@ -221,7 +235,7 @@ class Plant:
             self._set_ohm(self._wants_ohm)
 
     def short(self, ohm, for_us=None):
-        """`ohm` from pilot to earth, beside the vehicle, for `for_us` or for good; None: no more."""
+        """`ohm` from pilot to earth beside the vehicle, for `for_us` or for good; None ends it."""
         self._changing()
         self.short_ohm = ohm
         self._levels()
@@ -238,8 +252,8 @@ class Plant:
         self.low_mv = self._node_mv(-_PILOT_MV)
 
     def _node_mv(self, source_mv):
-        # Kirchhoff at the pilot: the source behind 1 kOhm, the vehicle behind its diode, a short beside it. Scaled by 10^9 to
-        # stay in integers.
+        # Kirchhoff at the pilot: the source behind 1 kOhm, the vehicle behind its diode, a short
+        # beside it. Scaled by 10^9 to stay in integers.
         g = 10**9 // _SOURCE_OHM
         i = source_mv * g
         if self.short_ohm is not None:
@@ -254,7 +268,9 @@ class Plant:
         return (i + _DIODE_MV * vehicle) // (g + vehicle)
 
     def pilot_mv(self, t_us):
-        """The pilot's voltage at `t_us`, edges and ringing included, noise not; `t_us` not before the last event."""
+        """The pilot's voltage at `t_us`, edges and ringing included, noise not; `t_us` not before
+        the last event.
+        """
         phase = t_us % _PERIOD_US
         if self.permille >= 1000:
             return self.high_mv
@@ -267,10 +283,15 @@ class Plant:
         if since < _SLEW_US:
             return before + (level - before) * since // _SLEW_US
         if since < _SLEW_US + _RINGING_US:
-            return level + (_RINGING_MV if since % 4 < 2 else -_RINGING_MV) * (_SLEW_US + _RINGING_US - since) // _RINGING_US
+            return (
+                level
+                + (_RINGING_MV if since % 4 < 2 else -_RINGING_MV)
+                * (_SLEW_US + _RINGING_US - since)
+                // _RINGING_US
+            )
         return level
 
-    # --- the contactor -------------------------------------------------------------------------------------------
+    # --- the contactor ---
 
     def set_drive(self, on):
         """The drive pin."""
@@ -299,7 +320,9 @@ class Plant:
         self._moving += 1
         on = self.drive and self._hold_queued
         if on != self.closed:
-            self.at(self.now_us + (_CLOSING_US if on else _OPENING_US), self._move, (self._moving, on))
+            self.at(
+                self.now_us + (_CLOSING_US if on else _OPENING_US), self._move, (self._moving, on)
+            )
 
     def _move(self, argument):
         number, closed = argument
@@ -314,7 +337,7 @@ class Plant:
     def _trace_contactor(self):
         self._on_event("contactor", {"command": self.drive, "closed": self.closed}, self.now_us)
 
-    # --- energy --------------------------------------------------------------------------------------------------
+    # --- energy ---
 
     def _integrate(self):
         if self.current_ma:

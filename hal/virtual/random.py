@@ -1,4 +1,6 @@
-"""Randomness that is the same under every interpreter: a linear congruential generator in plain integers."""
+"""Randomness that is the same under every interpreter: a linear congruential generator in plain
+integers.
+"""
 
 
 class Random:

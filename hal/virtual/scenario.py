@@ -6,7 +6,8 @@ from hal.virtual import plant as _plant
 
 
 def load(path):
-    """The scenario in the file `path`, its steps in the order of their time. `tools/pile.py sim` has checked its fields.
+    """The scenario in the file `path`, its steps in the order of their time. `tools/pile.py sim`
+    has checked its fields.
 
     Raises ValueError with the file, the field and what was expected.
     """

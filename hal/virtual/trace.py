@@ -1,4 +1,6 @@
-"""The trace: one JSON line an event, with sorted keys, so that every interpreter writes the same bytes."""
+"""The trace: one JSON line an event, with sorted keys, so that every interpreter writes the same
+bytes.
+"""
 
 import json
 
@@ -30,7 +32,9 @@ class Trace:
 
 def _text(value):
     if isinstance(value, dict):
-        return "{%s}" % ", ".join(["%s: %s" % (json.dumps(key), _text(value[key])) for key in sorted(value)])
+        return "{%s}" % ", ".join(
+            ["%s: %s" % (json.dumps(key), _text(value[key])) for key in sorted(value)]
+        )
     if isinstance(value, (list, tuple)):
         return "[%s]" % ", ".join([_text(item) for item in value])
     return json.dumps(value)

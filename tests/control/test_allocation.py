@@ -1,4 +1,6 @@
-"""The tick and the outlet's tick allocate nothing, in any state, with every counter near the end of its range."""
+"""The tick and the outlet's tick allocate nothing, in any state, with every counter near the end
+of its range.
+"""
 
 import sys
 

@@ -1,4 +1,6 @@
-"""The safety core by itself: when it closes, and everything that opens it. Numbers are IEC 61851-1 table A.6 sequences."""
+"""The safety core by itself: when it closes, and everything that opens it. Numbers are IEC 61851-1
+table A.6 sequences.
+"""
 
 from firmware.safety import core
 from tests.rig import Rig
@@ -324,13 +326,23 @@ def test_an_exception_in_the_tick_opens_counts_and_recovers():
 
 
 def test_duty_table():
-    for ma, permille in ((6000, 100), (10000, 167), (16000, 267), (32000, 533), (51000, 850), (63000, 892), (80000, 960)):
+    for ma, permille in (
+        (6000, 100),
+        (10000, 167),
+        (16000, 267),
+        (32000, 533),
+        (51000, 850),
+        (63000, 892),
+        (80000, 960),
+    ):
         assert core.permille_of(ma) == permille
     for ma in range(6000, 80001, 100):
         d = core.permille_of(ma)
         offered = d * 60 if d <= 850 else (d - 640) * 250
         assert offered <= ma + 30
-        assert offered >= ma - 500 or 51000 < ma < 52750 and offered == 51000  # the gap between the two lines
+        assert (
+            offered >= ma - 500 or 51000 < ma < 52750 and offered == 51000
+        )  # the gap between the two lines
 
 
 def test_duty_changes_at_most_every_5_s():
@@ -376,5 +388,3 @@ def test_vehicles_that_change_places_while_the_main_loop_stands_still():
     rig.run(100)
     assert rig.outlet.departed and not rig.outlet.authorised
     assert rig.pilot.permille == 1000
-
-

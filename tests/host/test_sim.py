@@ -36,7 +36,15 @@ def sim(tmp_path, scenario, *options):
     """Runs the scenario; returns the trace's bytes."""
     file, trace = tmp_path / "scenario.json", tmp_path / "trace.jsonl"
     file.write_text(json.dumps(scenario))
-    command = [sys.executable, str(REPO / "tools/pile.py"), "sim", str(file), "--trace", str(trace), *options]
+    command = [
+        sys.executable,
+        str(REPO / "tools/pile.py"),
+        "sim",
+        str(file),
+        "--trace",
+        str(trace),
+        *options,
+    ]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     return trace.read_bytes()
@@ -44,7 +52,13 @@ def sim(tmp_path, scenario, *options):
 
 @pytest.mark.parametrize("profile", ["rp2040", "esp32"])
 def test_both_interpreters_give_the_same_trace(tmp_path, profile):
-    scenario = {"until_ms": 170000, "profile": profile, "seed": 7, "ticks_start_ms": 2**30 - 50000, "steps": EVENTFUL}
+    scenario = {
+        "until_ms": 170000,
+        "profile": profile,
+        "seed": 7,
+        "ticks_start_ms": 2**30 - 50000,
+        "steps": EVENTFUL,
+    }
     first = sim(tmp_path, scenario, "--interpreter", "micropython")
     assert first == sim(tmp_path, scenario, "--interpreter", "cpython")
     lines = [json.loads(line) for line in first.splitlines()]
@@ -54,7 +68,11 @@ def test_both_interpreters_give_the_same_trace(tmp_path, profile):
         "PilotSamplesStale",
         "RequestStale",
     }
-    ended = [line for line in lines if line["what"] == "uplink" and line["message"][2] == "TransactionEvent"][-1]
+    ended = [
+        line
+        for line in lines
+        if line["what"] == "uplink" and line["message"][2] == "TransactionEvent"
+    ][-1]
     value = ended["message"][3]["meterValue"][0]["sampledValue"][0]["value"]
     assert abs(value * 1000 - lines[-1]["energy_mwh"]) <= 1
 

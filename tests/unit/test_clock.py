@@ -26,7 +26,16 @@ def test_offsets_and_fractions():
 
 
 def test_what_is_no_date_is_refused():
-    for text in (None, 5, "", "today", "2026-01-31", "2026-01-31T12:00:00", "1999-12-31T00:00:00Z", "2026-13-01T00:00:00Z"):
+    for text in (
+        None,
+        5,
+        "",
+        "today",
+        "2026-01-31",
+        "2026-01-31T12:00:00",
+        "1999-12-31T00:00:00Z",
+        "2026-13-01T00:00:00Z",
+    ):
         raises(ValueError, parse, text)
 
 

@@ -1,4 +1,6 @@
-"""What the backend asks: served once, when fresh and well formed; else refused, and nothing changes."""
+"""What the backend asks: served once, when fresh and well formed; else refused, and nothing
+changes.
+"""
 
 from tests.pile import CARD, charging, simulate, step
 
@@ -6,28 +8,53 @@ _START = {"idToken": {"idToken": "APP-7", "type": "Central"}, "remoteStartId": 4
 
 
 def _start(at_ms, message_id="r1", payload=None, **fields):
-    return step(at_ms, "backend", message=[2, message_id, "RequestStartTransaction", payload or _START], **fields)
+    return step(
+        at_ms,
+        "backend",
+        message=[2, message_id, "RequestStartTransaction", payload or _START],
+        **fields,
+    )
 
 
 def test_remote_start_and_stop():
     trace, station = simulate(
-        20000, [step(1000, "plug"), _start(2000), step(3000, "ready"), step(10000, "card", uid="DEADBEEF")]
+        20000,
+        [
+            step(1000, "plug"),
+            _start(2000),
+            step(3000, "ready"),
+            step(10000, "card", uid="DEADBEEF"),
+        ],
     )
     kind, message_id, answer = trace.answers()[0]
     assert (kind, message_id, answer["status"]) == (3, "r1", "Accepted")
     started = trace.messages("TransactionEvent", "Started")[0]
-    assert started["triggerReason"] == "RemoteStart" and started["transactionInfo"]["remoteStartId"] == 42
+    assert (
+        started["triggerReason"] == "RemoteStart"
+        and started["transactionInfo"]["remoteStartId"] == 42
+    )
     assert started["transactionInfo"]["transactionId"] == answer["transactionId"]
     assert trace.of("contactor", closed=True)
-    stop = step(12000, "backend", message=[2, "r2", "RequestStopTransaction", {"transactionId": answer["transactionId"]}])
+    stop = step(
+        12000,
+        "backend",
+        message=[2, "r2", "RequestStopTransaction", {"transactionId": answer["transactionId"]}],
+    )
     trace, _ = simulate(20000, [step(1000, "plug"), _start(2000), step(3000, "ready"), stop])
     assert trace.answers()[1] == [3, "r2", {"status": "Accepted"}]
-    assert trace.messages("TransactionEvent", "Ended")[0]["transactionInfo"]["stoppedReason"] == "Remote"
+    assert (
+        trace.messages("TransactionEvent", "Ended")[0]["transactionInfo"]["stoppedReason"]
+        == "Remote"
+    )
 
 
 def _refused(trace, n=0, reason=None):
     kind, _, answer = trace.answers()[n]
-    return kind == 3 and answer["status"] == "Rejected" and reason in (None, answer["statusInfo"]["reasonCode"])
+    return (
+        kind == 3
+        and answer["status"] == "Rejected"
+        and reason in (None, answer["statusInfo"]["reasonCode"])
+    )
 
 
 def test_a_replayed_start_is_refused():
@@ -37,7 +64,13 @@ def test_a_replayed_start_is_refused():
 
 def test_a_start_from_the_brokers_replay_after_a_reconnect_is_refused():
     trace, _ = simulate(
-        30000, [step(500, "plug", r_ohm=882), step(1000, "link", up=False), _start(2000), step(5000, "link", up=True)]
+        30000,
+        [
+            step(500, "plug", r_ohm=882),
+            step(1000, "link", up=False),
+            _start(2000),
+            step(5000, "link", up=True),
+        ],
     )
     assert _refused(trace, 0, "StaleCommand") and not trace.of("contactor")
 
@@ -77,7 +110,10 @@ def test_a_repeated_id_does_nothing_twice():
 
 def test_a_start_while_charging_is_refused():
     trace, _ = simulate(10000, charging(_start(6000)))
-    assert _refused(trace, 0, "TxInProgress") and len(trace.messages("TransactionEvent", "Started")) == 1
+    assert (
+        _refused(trace, 0, "TxInProgress")
+        and len(trace.messages("TransactionEvent", "Started")) == 1
+    )
     assert trace.messages("TransactionEvent", "Started")[0]["idToken"]["idToken"] == CARD
 
 
@@ -105,21 +141,45 @@ def test_malformed_messages_get_the_right_callerror_and_change_nothing():
         ([2, "x", "MakeCoffee", {}], "NotImplemented"),
         ([2, "x", "RequestStartTransaction", []], "FormatViolation"),
         ([2, "x", "RequestStartTransaction", {}], "OccurrenceConstraintViolation"),
-        ([2, "x", "RequestStartTransaction", {"idToken": "a", "remoteStartId": 1}], "TypeConstraintViolation"),
-        ([2, "x", "RequestStopTransaction", {"transactionId": "t" * 37}], "PropertyConstraintViolation"),
-        ([2, "x", "RequestStopTransaction", {"transactionId": "t", "force": True}], "FormatViolation"),
-        ([2, "x", "RequestStopTransaction", {"transactionId": "t", "customData": {}}], "OccurrenceConstraintViolation"),
+        (
+            [2, "x", "RequestStartTransaction", {"idToken": "a", "remoteStartId": 1}],
+            "TypeConstraintViolation",
+        ),
+        (
+            [2, "x", "RequestStopTransaction", {"transactionId": "t" * 37}],
+            "PropertyConstraintViolation",
+        ),
+        (
+            [2, "x", "RequestStopTransaction", {"transactionId": "t", "force": True}],
+            "FormatViolation",
+        ),
+        (
+            [2, "x", "RequestStopTransaction", {"transactionId": "t", "customData": {}}],
+            "OccurrenceConstraintViolation",
+        ),
     ):
-        trace, station = simulate(5000, [step(500, "plug", r_ohm=882), step(2000, "backend", message=message)])
+        trace, station = simulate(
+            5000, [step(500, "plug", r_ohm=882), step(2000, "backend", message=message)]
+        )
         answers = trace.answers()
-        assert len(answers) == 1 and answers[0][0] == 4 and answers[0][2] == code, (message, answers)
-        assert answers[0][1] == ("x" if isinstance(message, list) and len(message) > 1 and message[1] == "x" else "-1")
+        assert len(answers) == 1 and answers[0][0] == 4 and answers[0][2] == code, (
+            message,
+            answers,
+        )
+        assert answers[0][1] == (
+            "x" if isinstance(message, list) and len(message) > 1 and message[1] == "x" else "-1"
+        )
         assert not trace.of("contactor") and not trace.messages("TransactionEvent")
         assert not station.errors
 
 
 def test_strange_answers_change_nothing():
-    for message in ([3, "nobody", {}], [3, "s0b1-1", 5], [4, "nobody", "InternalError", "", {}], [4, "s0b1-1", None]):
+    for message in (
+        [3, "nobody", {}],
+        [3, "s0b1-1", 5],
+        [4, "nobody", "InternalError", "", {}],
+        [4, "s0b1-1", None],
+    ):
         trace, station = simulate(5000, charging(step(50, "backend", message=message)))
         assert not trace.of("error") and not station.errors, message
         assert trace.of("contactor", closed=True), message

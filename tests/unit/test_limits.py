@@ -10,7 +10,11 @@ def test_the_least_limit_holds_and_is_explained():
     limits.set(BACKEND, 16000, "charging profile 7")
     assert limits.effective_ma() == 16000
     assert [bound["source"] for bound in limits.explain()] == ["backend", "cable", "board"]
-    assert limits.explain()[0] == {"source": "backend", "max_ma": 16000, "reason": "charging profile 7"}
+    assert limits.explain()[0] == {
+        "source": "backend",
+        "max_ma": 16000,
+        "reason": "charging profile 7",
+    }
 
 
 def test_a_lease_falls_to_its_fallback_also_across_the_wrap():

@@ -7,7 +7,7 @@ from tests.support import raises
 
 
 def test_encode_is_sorted_and_exact():
-    text = encode([2, "a-1", "X", {"z": 1, "a": [True, None, "ä\"\n"], "m": (123456789, 7)}])
+    text = encode([2, "a-1", "X", {"z": 1, "a": [True, None, 'ä"\n'], "m": (123456789, 7)}])
     assert text.startswith('[2,"a-1","X",{"a":[true,null,"')
     assert text.endswith(',"m":123456789.007,"z":1}]')
     assert json.loads(text)[3]["a"][2] == 'ä"\n'
@@ -27,7 +27,18 @@ def _code(payload):
 
 
 def test_what_is_no_message_is_answered_with_id_minus_1():
-    for payload in (b"", b"{}", b"[]", b"[2]", b"null", b"\xff\xfe", b"[2,", b'[2,5,"X",{}]', b'[2,"","X",{}]', b"[2,null,{}]"):
+    for payload in (
+        b"",
+        b"{}",
+        b"[]",
+        b"[2]",
+        b"null",
+        b"\xff\xfe",
+        b"[2,",
+        b'[2,5,"X",{}]',
+        b'[2,"","X",{}]',
+        b"[2,null,{}]",
+    ):
         assert _code(payload) == ("RpcFrameworkError", "-1"), payload
     assert _code(b'[2,"%s","X",{}]' % (b"a" * 37)) == ("RpcFrameworkError", "-1")
 
@@ -41,7 +52,11 @@ def test_what_has_an_id_is_answered_with_it():
     assert _code(b'[2,"i","X",[]]') == ("FormatViolation", "i")
 
 
-_SHAPE = {"name": (str, True, 3), "n": (int, False, 1), "inner": ({"x": (int, True, None)}, False, None)}
+_SHAPE = {
+    "name": (str, True, 3),
+    "n": (int, False, 1),
+    "inner": ({"x": (int, True, None)}, False, None),
+}
 
 
 def test_check_names_the_field_and_the_violation():

@@ -50,7 +50,9 @@ def test_resent_with_the_same_id_and_dup_after_the_line_was_lost():
     outbox.tick(100, line.publish)
     assert _seqs(line) == [0, 1, 2, 1, 2]
     assert line.taken[1][1] == line.taken[3][1]
-    assert [fields.get("dup", False) for what, fields in line.lines if what == "uplink"] == [False] * 3 + [True] * 2
+    assert [fields.get("dup", False) for what, fields in line.lines if what == "uplink"] == [
+        False
+    ] * 3 + [True] * 2
 
 
 def test_resent_when_no_answer_comes_also_across_the_wrap():

@@ -8,13 +8,23 @@ def _gapless(events):
 
 
 def test_the_plain_session():
-    trace, _ = simulate(90000, charging(step(40000, "pause"), step(50000, "ready"), step(70000, "pause"), step(75000, "unplug")))
+    trace, _ = simulate(
+        90000,
+        charging(
+            step(40000, "pause"), step(50000, "ready"), step(70000, "pause"), step(75000, "unplug")
+        ),
+    )
     events = trace.messages("TransactionEvent")
     assert _gapless(events)
-    assert [event["eventType"] for event in events] == ["Started"] + ["Updated"] * (len(events) - 2) + ["Ended"]
+    assert [event["eventType"] for event in events] == ["Started"] + ["Updated"] * (
+        len(events) - 2
+    ) + ["Ended"]
     assert len({event["transactionInfo"]["transactionId"] for event in events}) == 1
     first, last = events[0], events[-1]
-    assert first["triggerReason"] == "Authorized" and first["idToken"] == {"idToken": CARD, "type": "ISO14443"}
+    assert first["triggerReason"] == "Authorized" and first["idToken"] == {
+        "idToken": CARD,
+        "type": "ISO14443",
+    }
     assert last["transactionInfo"]["stoppedReason"] == "EVDisconnected"
     states = [event["transactionInfo"]["chargingState"] for event in events]
     assert states.count("Charging") >= 2 and states[-1] == "Idle"
@@ -22,7 +32,11 @@ def test_the_plain_session():
     assert abs(last["meterValue"][0]["sampledValue"][0]["value"] * 1000 - mwh) <= 1
     assert mwh > 100000
     assert not trace.of("fault") and not trace.of("error")
-    assert [s["connectorStatus"] for s in trace.messages("StatusNotification")] == ["Available", "Occupied", "Available"]
+    assert [s["connectorStatus"] for s in trace.messages("StatusNotification")] == [
+        "Available",
+        "Occupied",
+        "Available",
+    ]
 
 
 def test_samples_come_every_interval():
@@ -30,7 +44,8 @@ def test_samples_come_every_interval():
     times = [
         line["t_us"] // 1000000
         for line in trace.of("uplink")
-        if line["message"][2] == "TransactionEvent" and line["message"][3]["triggerReason"] == "MeterValuePeriodic"
+        if line["message"][2] == "TransactionEvent"
+        and line["message"][3]["triggerReason"] == "MeterValuePeriodic"
     ]
     assert times == [62, 122, 182]
     values = [
@@ -42,14 +57,19 @@ def test_samples_come_every_interval():
 
 
 def test_the_same_card_stops_and_another_does_not():
-    trace, _ = simulate(40000, charging(step(10000, "card", uid="DEADBEEF"), step(20000, "card", uid=CARD)))
+    trace, _ = simulate(
+        40000, charging(step(10000, "card", uid="DEADBEEF"), step(20000, "card", uid=CARD))
+    )
     assert trace.of("access", decision="refused")[0]["why"] == "every outlet is in use"
     ended = trace.messages("TransactionEvent", "Ended")
     assert len(ended) == 1 and ended[0]["transactionInfo"]["stoppedReason"] == "Local"
-    # It obeys: PWM off at once, S2 opens after a second, the contactor after that, and only then the end is told.
+    # It obeys: PWM off at once, S2 opens after a second, the contactor after that, and only then
+    # the end is told.
     assert 20 <= trace.ms("duty", 20000, permille=1000) - 20000 <= 60
     assert 20900 <= trace.ms("contactor", 20000, command=False) <= 21200
-    assert [line for line in trace.of("uplink") if line["message"][3].get("eventType") == "Ended"][0]["t_us"] > 21000000
+    assert [line for line in trace.of("uplink") if line["message"][3].get("eventType") == "Ended"][
+        0
+    ]["t_us"] > 21000000
 
 
 def test_a_vehicle_that_ignores_the_stop_is_cut_off_after_6_s():
@@ -62,7 +82,9 @@ def test_a_vehicle_that_ignores_the_stop_is_cut_off_after_6_s():
 
 
 def test_an_unknown_card_is_refused():
-    trace, _ = simulate(20000, [step(1000, "plug"), step(2000, "card", uid="DEADBEEF"), step(3000, "ready")])
+    trace, _ = simulate(
+        20000, [step(1000, "plug"), step(2000, "card", uid="DEADBEEF"), step(3000, "ready")]
+    )
     assert trace.of("access")[0]["decision"] == "refused"
     assert not trace.of("contactor") and not trace.messages("TransactionEvent")
 
@@ -80,7 +102,10 @@ def test_card_before_plug_and_the_time_out():
 
 def test_a_vehicle_that_was_there_before_the_boot_charges():
     for r_ohm in (2740, 882):
-        trace, _ = simulate(30000, [step(0, "plug", r_ohm=r_ohm), step(3000, "card", uid=CARD), step(5000, "ready")])
+        trace, _ = simulate(
+            30000,
+            [step(0, "plug", r_ohm=r_ohm), step(3000, "card", uid=CARD), step(5000, "ready")],
+        )
         assert trace.of("contactor", closed=True) and not trace.of("fault")
 
 
@@ -88,7 +113,10 @@ def test_the_line_is_gone_for_a_while_and_nothing_is_lost():
     trace, _ = simulate(
         400000,
         charging(
-            step(20000, "link", up=False), step(100000, "pause"), step(110000, "unplug"), step(200000, "link", up=True)
+            step(20000, "link", up=False),
+            step(100000, "pause"),
+            step(110000, "unplug"),
+            step(200000, "link", up=True),
         ),
     )
     events = trace.messages("TransactionEvent")
@@ -96,17 +124,23 @@ def test_the_line_is_gone_for_a_while_and_nothing_is_lost():
     sent = [line for line in trace.of("uplink") if line["t_us"] > 20000000]
     assert sent[0]["t_us"] > 200000000
     answered = {line["id"] for line in trace.of("result")}
-    assert {line["message"][1] for line in trace.of("uplink") if line["message"][0] == 2} == answered
+    assert {
+        line["message"][1] for line in trace.of("uplink") if line["message"][0] == 2
+    } == answered
     # It charged on all the same.
     assert trace.ms("contactor", 19000, closed=False) > 100000
 
 
 def test_a_message_cut_off_from_its_answer_is_sent_again_under_its_id():
-    trace, _ = simulate(120000, charging(step(3530, "link", up=False), step(10000, "link", up=True)))
+    trace, _ = simulate(
+        120000, charging(step(3530, "link", up=False), step(10000, "link", up=True))
+    )
     again = trace.of("uplink", dup=True)
     assert again
     for line in again:
-        first = [other for other in trace.of("uplink") if other["message"][1] == line["message"][1]]
+        first = [
+            other for other in trace.of("uplink") if other["message"][1] == line["message"][1]
+        ]
         assert first[0]["message"] == line["message"] and not first[0].get("dup")
 
 
@@ -121,7 +155,9 @@ def test_memory_is_bounded_while_the_line_is_down_for_long():
     for i in range(60):
         steps.append(step(10000 + i * 20000, "pause"))
         steps.append(step(16000 + i * 20000, "ready"))
-    trace, station = simulate(1300000, steps + [step(1250000, "link", up=True)], settings(sample_interval_s=1))
+    trace, station = simulate(
+        1300000, steps + [step(1250000, "link", up=True)], settings(sample_interval_s=1)
+    )
     events = trace.messages("TransactionEvent")
     assert _gapless(events)
     assert 60 < len(events) < 160
@@ -138,11 +174,14 @@ def test_a_stalled_main_loop_stops_in_good_order_and_recovers():
 
 
 def test_the_backend_may_take_its_permission_back():
-    # The simulated backend accepts; what a refusal in a TransactionEvent's answer does is asked of the session itself.
+    # The simulated backend accepts; what a refusal in a TransactionEvent's answer does is asked of
+    # the session itself.
     trace, station = simulate(10000, charging())
     session = station.sessions[0]
     session._answered({"idTokenInfo": {"status": "Blocked"}})
-    assert session._ending == ("DeAuthorized", "Deauthorized") and not station.outlets[0].authorised
+    assert (
+        session._ending == ("DeAuthorized", "Deauthorized") and not station.outlets[0].authorised
+    )
 
 
 def test_a_service_that_raises_does_not_stop_the_others():
@@ -161,7 +200,10 @@ def test_two_profiles_and_the_wrap_of_the_clock_give_the_same_session():
     for profile in ("rp2040", "esp32"):
         for start in (0, (1 << 30) - 20000):
             trace, _ = simulate(
-                60000, charging(step(30000, "pause"), step(40000, "unplug")), profile=profile, ticks_start_ms=start
+                60000,
+                charging(step(30000, "pause"), step(40000, "unplug")),
+                profile=profile,
+                ticks_start_ms=start,
             )
             assert len(trace.messages("TransactionEvent", "Ended")) == 1, (profile, start)
             assert not trace.of("fault"), (profile, start)
