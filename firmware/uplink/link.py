@@ -10,6 +10,10 @@ from micropython import const
 
 from firmware.ticks import add, diff
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Callable
+
 # What the mover of the bytes should do next.
 IDLE = const(0)  # leave the connection as it is: closed during back-off, else carry bytes
 OPEN = const(1)  # open a TCP connection, then call opened() or closed()
@@ -127,7 +131,10 @@ class Link(umqtt.MQTTClient):
         self._state_topic = (topic + "state").encode()
         self.set_last_will(self._state_topic, b'{"online": false}', True, 1)
         self.set_callback(self._decoded)
-        self.on_up = self.on_down = self.on_acked = self.on_message = _ignore
+        self.on_up: "Callable" = _ignore
+        self.on_down: "Callable" = _ignore
+        self.on_acked: "Callable" = _ignore
+        self.on_message: "Callable" = _ignore
         self.up = False
         self.session_present = False
         self.why = ""  # the last connection's end
