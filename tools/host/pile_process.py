@@ -78,9 +78,11 @@ def start(directory, interpreter="micropython", output=None, argv=None):
 
 def hurry(process):
     """Ask for what a timer on a board has: to run when it is due. Most systems grant it to root
-    alone, some have no such call; then the pile runs like any other process."""
+    alone, some have no such call; then the pile runs like any other process. Returns whether."""
     with contextlib.suppress(AttributeError, OSError):
         os.sched_setscheduler(process.pid, os.SCHED_RR, os.sched_param(1))
+        return True
+    return False
 
 
 def stop(process, patience_s=2):

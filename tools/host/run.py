@@ -92,7 +92,7 @@ async def charge(checked, out, named_broker=None, live=False, argv=None):
         started = time.monotonic()
         process = pile_process.start(directory, "micropython", log, argv)
         stack.callback(pile_process.stop, process)
-        pile_process.hurry(process)
+        hurried = pile_process.hurry(process)
         with view(live, session, backend, station, name, until_s) as screen:
             running = True
             while running:
@@ -104,6 +104,7 @@ async def charge(checked, out, named_broker=None, live=False, argv=None):
                     session.feed(event)
                 screen.update()
         result, problems = report(session, backend, station, name, duration_s)
+        result["realtime_priority"] = hurried  # what open_ms was measured with
         if process.poll() is None:
             problems.insert(0, "the pile still ran %d s after the scenario's end" % GRACE_S)
         elif process.returncode:
