@@ -294,7 +294,7 @@ class Link(umqtt.MQTTClient):
         self._pinged = False
         self._flight.clear()
         wire = self.sock
-        wire.head = wire.tail = wire.at = 0
+        wire.head = wire.tail = 0
         wire.packet = wire.out[:0]
         if was_up:
             self.on_down(why)

@@ -268,6 +268,10 @@ def test_broken_packets_end_the_connection():
         assert rejected(bytes((kind, 2, 0, 1)))
 
 
+def test_nothing_after_a_broken_packet_counts():
+    assert rejected(message(b"qos 2", 4) + message(b"more") + CONNACK)
+
+
 def test_first_packet_must_be_a_connack():
     for data in (
         PINGRESP,
@@ -344,7 +348,10 @@ def test_full_buffer_refuses_whole_packets_and_takes_more_once_some_are_sent():
     while link.publish(payload, taken):
         taken += 1
     assert 3 <= taken <= 5
-    stream = b""
+    stream = bytes(link.outgoing()[:200])
+    link.sent(200)
+    assert link.publish(payload, taken), "what is sent makes room, though more still waits"
+    taken += 1
     while len(stream) < 10000:
         out = link.outgoing()
         n = min(len(out), 37)
@@ -418,6 +425,16 @@ def test_no_answer_in_time():
         owner.feed(PINGRESP[:1])
         owner.wait(10000)
         assert owner.link.wants == CLOSE and owner.log == [("down", "no PINGRESP")]
+
+
+def test_ping_of_the_former_connection_is_not_missed():
+    owner = up()
+    owner.wait(15000)
+    assert owner.written() == PINGREQ
+    owner.close_and_wait()
+    owner.come_up()
+    owner.wait(15000)
+    assert owner.link.up and owner.written() == PINGREQ
 
 
 def test_broker_that_answers_pings_but_never_acknowledges():
