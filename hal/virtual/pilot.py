@@ -40,7 +40,7 @@ class _Sampler:
         0 ends them.
         """
         self._outlier_mv = mv
-        self._outlier_mean_us = 1000000 // outliers_per_s if outliers_per_s else 0
+        self._outlier_mean_us = int(1000000 / outliers_per_s) if outliers_per_s else 0
         self._outlier_us = self._plant.now_us + self._gap_us() if outliers_per_s else 1 << 60
 
     def _gap_us(self):

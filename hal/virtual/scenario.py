@@ -45,7 +45,7 @@ def _ohms(board, step):
 
 
 def _noise(board, step):
-    board.pilot.noise(step["outliers_per_s"], step["mv"])
+    board.pilot.noise(step["outliers_per_s"], step.get("mv", 0))
 
 
 def _freeze(board, step):

@@ -1,8 +1,8 @@
 """Scenario files of `pile.py sim`: what a scenario may say, as tables, and the check against them.
 
 A new step is one line in STEPS; its name is then no longer in LATER_STEPS. `load` gives back the
-scenario with every default filled in and the steps sorted by `at_ms` (steps of one instant keep
-the file's order), so that the plant never has to guess. Times (`at_ms`, `for_ms`, `until_ms`) may
+scenario with its own defaults filled in and the steps, as they were given (the trace repeats them
+so), sorted by `at_ms`; steps of one instant keep the file's order. Times (`at_ms`, `for_ms`, `until_ms`) may
 be fractional; they are kept to the microsecond.
 """
 
@@ -143,7 +143,7 @@ STEPS = {
     "link": {"up": Flag()},
     "backend": {"message": Json(), "replayed": Flag(False)},
     # at least 50 ms lie between two wrong samples, hence at most 20 in a second
-    "noise": {"outliers_per_s": Whole(0, 20, " per second"),
+    "noise": {"outliers_per_s": Number(0, 20, " per second"),
               "mv": Whole(-20_000, 20_000, " mV", 0)},
     "adc_freeze": {"fault": Flag(True)},
     "stall_main": {"for_ms": Number(0.001, YEAR_MS, " ms")},
@@ -219,7 +219,7 @@ def an_object(value, where):
 
 
 def check_step(step, where):
-    """Check one step and return it with its defaults."""
+    """Check one step and return it as given, its numbers in their normal form."""
     do = an_object(step, where).get("do")
     if do is None:
         raise BadInput('%s.do: expected a step\'s name such as "plug", found %s'
@@ -229,7 +229,8 @@ def check_step(step, where):
     if not isinstance(do, str) or do not in STEPS:
         raise BadInput("%s.do: expected one of %s, found %s%s"
                        % (where, ", ".join(STEPS), shown(do), guess(str(do), list(STEPS))))
-    return fill(dict(EVERY_STEP, **STEPS[do]), step, where + ".")
+    filled = fill(dict(EVERY_STEP, **STEPS[do]), step, where + ".")
+    return {name: filled[name] for name in step}
 
 
 def check(scenario):
