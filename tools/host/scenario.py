@@ -2,8 +2,8 @@
 
 A new step is one line in STEPS; its name is then no longer in LATER_STEPS. `load` gives back the
 scenario with its own defaults filled in and the steps, as they were given (the trace repeats them
-so), sorted by `at_ms`; steps of one instant keep the file's order. Times (`at_ms`, `for_ms`, `until_ms`) may
-be fractional; they are kept to the microsecond.
+so), sorted by `at_ms`; steps of one instant keep the file's order. Times (`at_ms`, `for_ms`,
+`until_ms`) may be fractional; they are kept to the microsecond.
 """
 
 import difflib
