@@ -1,0 +1,91 @@
+"""Runs one scenario after the other in a single warm process, under MicroPython or CPython.
+
+Reads a job a line from stdin and writes its trace to stdout, then {"what": "done"}. A job is
+{"scenario": a checked scenario, "config": fields of config.json, "limits": [[at_ms, mA], ...],
+"keep": kinds of trace lines or null for all, "watch": whether to tell the pilot and the current at
+each change, "progress_ms": how often to tell the time, 0 for never}. `limits` are what a backend
+will be able to set; no scenario step does.
+"""
+
+import json
+import sys
+
+from firmware import config as _config
+from firmware.energy.limits import BACKEND
+from firmware.station import Station
+from hal.virtual.board import VirtualBoard
+
+
+class _Kept:
+    # The trace's file: of its lines only those that are wanted go on.
+    def __init__(self, kinds):
+        self._marks = None if kinds is None else ['"what": "%s"' % kind for kind in kinds]
+
+    def write(self, line):
+        if self._marks is None or any(mark in line for mark in self._marks):
+            sys.stdout.write(line)
+
+    def flush(self):
+        pass
+
+
+def settings(changes):
+    """A complete configuration: the defaults, what `sim` uses, and `changes`."""
+    made = {name: field[1] for name, field in _config.FIELDS.items()}
+    made.update({"station_id": "CP-1", "broker": "127.0.0.1:1883"})
+    made.update(changes)
+    return made
+
+
+def _watch(board):
+    # Tell the pilot's levels and the current whenever the plant computes them anew.
+    plant = board.plant
+
+    def after(name, what, values):
+        inner = getattr(plant, name)
+        last = [None]
+
+        def watched(*given):
+            inner(*given)
+            found = values()
+            if found != last[0]:
+                last[0] = found
+                board.trace.record(what, **found)
+
+        setattr(plant, name, watched)
+
+    after("_levels", "pilot", lambda: {"high_mv": plant.high_mv, "low_mv": plant.low_mv})
+    after("_set_current", "current", lambda: {"ma": plant.current_ma})
+
+
+def _tell_time(argument):
+    plant, every_us = argument
+    sys.stdout.write('{"t_us": %d, "what": "progress"}\n' % plant.now_us)
+    plant.at(plant.now_us + every_us, _tell_time, argument)
+
+
+def run(job):
+    """Run one job."""
+    board = VirtualBoard(job["scenario"], _Kept(job.get("keep")))
+    if job.get("watch"):
+        _watch(board)
+    station = Station(board, settings(job.get("config", {})))
+
+    def limit(ma):
+        for outlet in station.outlets:
+            outlet.limits.set(BACKEND, ma, "asked for by the requirement")
+
+    for at_ms, ma in job.get("limits", ()):
+        board.plant.at(int(at_ms * 1000), limit, ma)
+    if job.get("progress_ms"):
+        every_us = job["progress_ms"] * 1000
+        board.plant.at(every_us, _tell_time, (board.plant, every_us))
+    board.run(station)
+
+
+def main():
+    """Serve jobs until stdin ends."""
+    for line in sys.stdin:
+        run(json.loads(line))
+        sys.stdout.write('{"what": "done"}\n')
+        sys.stdout.flush() if hasattr(sys.stdout, "flush") else None
