@@ -9,12 +9,12 @@ from array import array
 
 from micropython import const
 
+from hal.burst import READS, plateaus
+
 _PERIOD_US = const(1000)
 _NOISE = const(1021)  # a prime, so that the noise does not beat with the sampling
 _COUNT = const((1 << 30) - 1)
 _READ_US = const(50)
-_READS = const(64)
-_SLEWING_MV = const(500)
 
 
 class _Sampler:
@@ -128,7 +128,8 @@ class BurstPilot(_Sampler):
 
     def __init__(self, plant):
         super().__init__(plant)
-        self._burst = array("i", [0] * _READS)
+        self._burst = array("i", [0] * READS)
+        self._counts = array("i", [0, 0])
 
     def sample(self, window):
         """Read a burst (it takes 3.2 ms of the plant's time) and give the newest three plateaus of
@@ -137,49 +138,15 @@ class BurstPilot(_Sampler):
         plant = self._plant
         burst = self._burst
         t_us = plant.now_us
-        for i in range(_READS):
+        for i in range(READS):
             t_us += _READ_US
             plant.advance(t_us)
             self._noise_at = (self._noise_at + 1) % _NOISE
             burst[i] = plant.pilot_mv(t_us) + self._noise[self._noise_at]
         if t_us >= self._outlier_us:
             self._outlier_us = t_us + self._gap_us()
-            burst[plant.random.below(_READS)] = self._outlier_mv
+            burst[plant.random.below(READS)] = self._outlier_mv
         if not self.frozen:
-            self._plateaus(burst)
+            plateaus(burst, plant.permille in (0, 1000), self._high, self._low, self._counts)
+            self._highs, self._lows = self._counts
         self._fill(window)
-
-    def _plateaus(self, burst):
-        if self._plant.permille in (0, 1000):
-            for i in (15, 31, 47):  # a steady pilot has no edges: any three readings do
-                self._push(burst[i], burst[i])
-            return
-        least = most = burst[0]
-        for mv in burst:
-            if mv < least:
-                least = mv
-            if mv > most:
-                most = mv
-        middle = (least + most) // 2
-        run = 1  # readings on the same side so far
-        for i in range(_READS - 1):
-            mv = burst[i]
-            high = mv > middle
-            if high == (burst[i + 1] > middle):
-                run += 1
-                continue
-            if run > 1:  # a run of one is a wrong reading, or a phase too short to be sure of
-                before = burst[i - 1]
-                if high:
-                    self._high[self._highs & 3] = before if mv < before - _SLEWING_MV else mv
-                    self._highs += 1
-                else:
-                    self._low[self._lows & 3] = before if mv > before + _SLEWING_MV else mv
-                    self._lows += 1
-            run = 1
-
-    def _push(self, high_mv, low_mv):
-        self._high[self._highs & 3] = high_mv
-        self._highs += 1
-        self._low[self._lows & 3] = low_mv
-        self._lows += 1
