@@ -6,8 +6,8 @@ import json
 def load(path):
     """The board that the JSON file `path` describes.
 
-    Its "mcu" names the module that builds it; so far that is "virtual". Raises ValueError with the
-    file, the field and what was expected.
+    Its "mcu" names the module that builds it. Raises ValueError with the file, the field and what
+    was expected.
     """
     module, spec = _read(path)
     return module.make(spec, path)
@@ -30,8 +30,13 @@ def _read(path):
     except ValueError:
         raise ValueError("%s: not JSON; expected an object with the field mcu" % path)
     mcu = spec.get("mcu") if isinstance(spec, dict) else None
-    if mcu != "virtual":
-        raise ValueError('%s: mcu: expected "virtual", found %r' % (path, mcu))
-    from hal.virtual import board
-
-    return board, spec
+    if mcu == "rp2040":
+        from hal.mcu import rp2040 as module
+    elif mcu == "esp32":
+        from hal.mcu import esp32 as module
+    elif mcu == "virtual":
+        from hal.virtual import board as module
+    else:
+        expected = '"rp2040", "esp32" or "virtual"'
+        raise ValueError("%s: mcu: expected %s, found %r" % (path, expected, mcu))
+    return module, spec

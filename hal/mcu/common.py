@@ -1,0 +1,171 @@
+"""What the boards of both microcontrollers share; imports no `machine`."""
+
+import asyncio
+import os
+from time import ticks_ms
+
+from micropython import const
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from hal import roles
+
+CHECK_MS = const(500)
+_ALIVE_MS = const(4000)  # design.md, "Watchdog"
+WATCHDOG_MS = const(8000)  # an RP2040's reaches 8388 ms
+
+# The names of an outlet's inputs in a board file, in the order of the bits of roles.Inputs.
+INPUTS = ("rcd", "estop", "earth", "live", "mirror", "door", "tilt", "smoke")
+
+
+def outputs(spec):
+    """The numbers of the output pins that must be low in a safe board: what energises first."""
+    pins = []
+    for names in (("drive",), ("hold",), ("shunt", "test")):
+        for outlet in spec.get("outlets", ()):
+            for part in ("contactor", "inputs"):
+                for name in names:
+                    if name in outlet.get(part, ()):
+                        pins.append(outlet[part][name])
+    return pins
+
+
+def check_deadman(spec, path, hold_ms, longest):
+    """Refuse a board whose hold outlasts its window, or whose train has not 1 ... `longest`
+    pulses. Raises ValueError with the file, the field and what was expected.
+    """
+    deadman = spec["deadman"]
+    if not 1 <= deadman.get("pulses", 20) <= longest:
+        found = deadman["pulses"]
+        raise ValueError("%s: deadman.pulses: expected 1 to %d, found %r" % (path, longest, found))
+    window_ms = deadman.get("window_ms", 60)
+    if hold_ms > window_ms:
+        raise ValueError(
+            "%s: deadman.window_ms: the hold may last %d ms after the last feed, expected at most "
+            "%d" % (path, hold_ms, window_ms)
+        )
+
+
+class Supervisor:
+    """Feeds the watchdog while every counter moves."""
+
+    def __init__(self, feed):
+        self._feed = feed
+        self._seen = []
+        self._left_ms = []
+
+    def check(self, counters):
+        """Call it every CHECK_MS with a list of integers; returns whether it fed."""
+        if len(counters) != len(self._seen):
+            self._seen = list(counters)
+            self._left_ms = [_ALIVE_MS] * len(counters)
+        for i, count in enumerate(counters):
+            if count != self._seen[i]:
+                self._seen[i] = count
+                self._left_ms[i] = _ALIVE_MS
+            else:
+                self._left_ms[i] -= CHECK_MS
+        fed = min(self._left_ms) > 0
+        if fed:
+            self._feed()
+        return fed
+
+
+class Board:
+    """The board role, less what each microcontroller has its own: `start`, `stop`, `check`."""
+
+    late_ms = 0
+    vendor = "Voltpile"
+
+    def __init__(self, spec, outlets):
+        self.model = spec.get("model", spec["mcu"])
+        self.clock: "roles.Clock" = self
+        self.log: "roles.Log" = self
+        self.reader: "roles.CardReader" = _Nobody()
+        self.outlets: "list[roles.Outlet]" = outlets
+
+    def ticks_ms(self) -> int:
+        """Monotonic milliseconds, wrapping at 2^30."""
+        return ticks_ms()  # pyright: ignore[reportReturnType]
+
+    def record(self, what, **fields):
+        """Keeps nothing: writing to a console that nobody reads can stop Python for 0.5 s."""
+
+    def nonce(self):
+        """Eight random hex digits."""
+        return "".join(["%02x" % byte for byte in os.urandom(4)])
+
+    def random(self, n):
+        """A random whole number from 0 to n - 1; n is small against 2^24."""
+        a, b, c, d = os.urandom(4)
+        return ((a << 8 | b) << 8 | c) * n >> 24
+
+    def start(self, tick):
+        """Have the timer call `tick(now_ms)`; returns the function that feeds the watchdog."""
+        raise NotImplementedError
+
+    def stop(self):
+        """End the timer and open every contactor."""
+        raise NotImplementedError
+
+    def check(self):
+        """Look after the hardware, every CHECK_MS; False when only a reset helps."""
+        raise NotImplementedError
+
+    def run(self, station):
+        """Run `station` for ever. When it ends all the same everything opens, and the watchdog
+        resets the pile.
+        """
+        try:
+            asyncio.run(self._run(station))
+        finally:
+            self.stop()
+
+    async def _run(self, station):
+        supervisor = Supervisor(self.start(station.safety_tick))
+        self._supervising = asyncio.create_task(self._supervise(station, supervisor))
+        await station.main()
+
+    async def _supervise(self, station, supervisor):
+        while self.check():
+            supervisor.check(station.heartbeats())
+            await asyncio.sleep_ms(CHECK_MS)
+
+
+class Outlet:
+    """The hardware of one outlet. `max_ma` is the lower of what its wiring and its pilot's
+    sampling allow, `max_reason` says in words when it is the latter.
+    """
+
+    def __init__(self, spec, pilot, contactor, inputs):
+        self.kind = spec.get("kind", "ac")
+        self.phases = spec.get("phases", 1)
+        self.max_ma = min(spec["max_ma"], pilot.max_ma)
+        self.max_reason = pilot.max_reason if pilot.max_ma < spec["max_ma"] else ""
+        self.pilot: "roles.Pilot" = pilot
+        self.contactor: "roles.Contactor" = contactor
+        self.inputs: "roles.Inputs" = inputs
+        self.indicator: "roles.Indicator" = _Dark()
+        self.meter: "roles.Meter" = _NoMeter()
+        self.thermometer: "roles.Thermometer | None" = None
+        self.socket: "roles.Socket | None" = None
+
+
+class _Dark:
+    def state(self, name):
+        pass
+
+    def fault(self, code, active, latched):
+        pass
+
+
+class _NoMeter:
+    def read(self, into):
+        for i in range(10):
+            into[i] = 0
+        into[2] = 1 << 29  # for ever silent
+
+
+class _Nobody:
+    def read(self):
+        return None
