@@ -13,6 +13,17 @@ FIELDS = {
     "keepalive_s": (int, 30, 5, 600),
     "sample_interval_s": (int, 60, 1, 86400),
     "connection_timeout_s": (int, 60, 5, 3600),
+    # At random up to this after power-up, so that a street does not start as one.
+    "start_delay_s": (int, 0, 0, 1800),
+    "wake_after_s": (int, 90, 30, 3600),  # in B2 without an answer, once a session
+    # Grid protection: UNCONFIRMED, to be set to the grid's code
+    "nominal_v": (int, 230, 100, 277),
+    "under_voltage_pct": (int, 80, 50, 95),
+    "under_voltage_back_pct": (int, 90, 50, 99),
+    "over_voltage_pct": (int, 115, 105, 130),
+    "over_voltage_back_pct": (int, 109, 101, 130),
+    "under_frequency_mhz": (int, 47500, 45000, 60000),
+    "over_frequency_mhz": (int, 51500, 50000, 65000),
 }
 
 

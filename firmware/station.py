@@ -5,7 +5,9 @@ from firmware.clock import WallClock
 from firmware.energy.limits import Limits
 from firmware.ledger.session import Session
 from firmware.outlet.ac import AcOutlet
+from firmware.outlet.plug import Plug
 from firmware.safety.core import Safety
+from firmware.safety.supervision import Supervision
 from firmware.uplink.backend import Backend
 from firmware.uplink.commands import Commands
 
@@ -36,10 +38,17 @@ class Station:
         who = {"vendorName": board.vendor, "model": board.model, "firmwareVersion": VERSION}
         commands = Commands(self.sessions)
         self.backend = Backend(config, who, nonce, self._wall, commands, self._record)
+        self.supervisions = []
         for place in board.outlets:
-            core = Safety(place.pilot, place.contactor, place.indicator, board.late_ms)
-            outlet = AcOutlet(core.cells, Limits(place.max_ma))
+            core = Safety(
+                place.pilot, place.contactor, place.inputs, place.indicator, board.late_ms
+            )
+            limits = Limits(place.max_ma)
+            plug = Plug(place.socket, core.cells, limits) if place.socket else None
+            delay_ms = board.random(config["start_delay_s"] * 1000 + 1)
+            outlet = AcOutlet(core.cells, limits, plug, config["wake_after_s"] * 1000, delay_ms)
             self.cores.append(core)
+            self.supervisions.append(Supervision(core.cells, place, limits, plug, config))
             self.outlets.append(outlet)
             self.sessions.append(
                 Session(
@@ -68,16 +77,24 @@ class Station:
     def tick(self, now_ms):
         """One turn of the main loop: outlets first, then services."""
         self._wall.tick(now_ms)
-        for outlet in self.outlets:
-            outlet.tick(now_ms)
+        for i in range(len(self.outlets)):
+            try:
+                self.supervisions[i].tick(now_ms)
+                self.outlets[i].tick(now_ms)
+            except Exception as error:
+                # The outlet's lease is not renewed: the core stops in good order.
+                self._stumble(error)
         for service in self._services:
             try:
                 service(now_ms)
             except Exception as error:
                 # One service that stumbles must not keep the others, nor the outlets' lease, from
                 # going on.
-                self.errors += 1
-                self._record("error", problem=repr(error))
+                self._stumble(error)
+
+    def _stumble(self, error):
+        self.errors += 1
+        self._record("error", problem=repr(error))
 
     def _report(self, _):
         for i, outlet in enumerate(self.outlets):

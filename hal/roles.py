@@ -43,6 +43,10 @@ if TYPE_CHECKING:
             """Whether the metal is closed, by the mirror contact."""
             ...
 
+        def shunt_trip(self) -> None:
+            """Tick. Trip the breaker upstream: the contactor is welded."""
+            ...
+
     class Indicator(Protocol):
         """Shows what the safety core is at: lamps on a board, the trace of the virtual one."""
 
@@ -50,16 +54,54 @@ if TYPE_CHECKING:
             """Tick. The vehicle interface is now in `name`: "A1" ... "D2", "E", "F"."""
             ...
 
-        def fault(self, code: str, active: int) -> None:
+        def fault(self, code: str, active: int, latched: bool) -> None:
             """Tick. The fault `code` (OCPP's and MREC's names) came (1) or went (0)."""
+            ...
+
+    class Inputs(Protocol):
+        """The digital inputs of one outlet, read as one word."""
+
+        def read(self) -> int:
+            """Tick. The sum of what holds now: 1 residual current, 2 emergency stop pressed, 4
+            earth lost, 8 voltage behind the contactor, 16 contactor closed (mirror), 32 door open,
+            64 tilted, 128 smoke. What a board has not reads as 0, and 16 then as the drive pin
+            says.
+            """
+            ...
+
+        tests_residual: bool  # whether a residual-current sensor is there, with a test pin
+
+        def test_residual(self, on: bool) -> None:
+            """Make the residual-current sensor's self-test pin active, or not."""
+            ...
+
+    class Thermometer(Protocol):
+        def read(self) -> "int | None":
+            """The temperature at the contactor in tenths of a degree Celsius; None: sensor lost.
+            """
+            ...
+
+    class Socket(Protocol):
+        """Proximity pilot and lock of an outlet with a socket (IEC 62196-2 type 2)."""
+
+        def proximity_ohm(self) -> "int | None":
+            """The resistance from proximity pilot to earth, in ohm; None: open."""
+            ...
+
+        def lock(self, on: bool) -> None:
+            """Drive the lock's motor towards locked or unlocked; ends by itself."""
+            ...
+
+        def locked(self) -> bool:
+            """The lock's feedback."""
             ...
 
     class Meter(Protocol):
         """The energy meter of one outlet."""
 
         def read(self, into) -> None:
-            """Fill array("i") `into` with [mV, mA, energy Wh, energy mWh (0 ... 999), age of the
-            reading in ms].
+            """Fill array("i") `into` with [energy Wh, energy mWh (0 ... 999), age of the reading
+            in ms, frequency mHz, mV L1, L2, L3, mA L1, L2, L3]; phases that are not there read 0.
             """
             ...
 
@@ -85,10 +127,14 @@ if TYPE_CHECKING:
 
         kind: str
         max_ma: int
+        phases: int  # 1 or 3
         pilot: Pilot
         contactor: Contactor
+        inputs: Inputs
         indicator: Indicator
         meter: Meter
+        thermometer: "Thermometer | None"
+        socket: "Socket | None"  # None: the cable is attached
 
     class Board(Protocol):
         """All the hardware of one pile."""
@@ -105,6 +151,10 @@ if TYPE_CHECKING:
             """A short word that differs from boot to boot: message and transaction ids begin with
             it.
             """
+            ...
+
+        def random(self, n: int) -> int:
+            """A random whole number from 0 to n - 1."""
             ...
 
         def run(self, station) -> None:

@@ -6,7 +6,7 @@ from array import array
 
 from firmware.energy.limits import Limits
 from firmware.outlet.ac import AcOutlet
-from firmware.safety.core import Safety
+from firmware.safety.core import SENSOR, Safety
 
 V = {"A": 12000, "B": 8980, "C": 5995, "D": 2930, "E": 0}
 
@@ -38,7 +38,9 @@ class HandPilot:
                 w[2] = self.high
                 w[7] = w[6]
                 w[6] = w[5]
-                w[5] = self.high if self.permille == 1000 else -12000 if self.diode else -self.high
+                if self.permille == 0:
+                    w[2] = -12000
+                w[5] = w[2] if self.permille == 1000 else -12000 if self.diode else -self.high
                 if self.wrong is not None:
                     w[2] = self.wrong
                     self.wrong = None
@@ -52,6 +54,7 @@ class HandContactor:
     def __init__(self):
         self.on = False
         self.feeds = 0
+        self.trips = 0
 
     def drive(self, on):
         self.on = on
@@ -61,6 +64,23 @@ class HandContactor:
 
     def closed(self):
         return self.on
+
+    def shunt_trip(self):
+        self.trips += 1
+
+
+class HandInputs:
+    """The input word: what the contactor makes of it (unless not `mirror`), `word` on top."""
+
+    tests_residual = False
+
+    def __init__(self, contactor):
+        self._contactor = contactor
+        self.word = 0
+        self.mirror = True
+
+    def read(self):
+        return self.word | (24 if self._contactor.on and self.mirror else 0)
 
 
 class Lamps:
@@ -73,7 +93,7 @@ class Lamps:
     def state(self, name):
         self.name = name
 
-    def fault(self, code, active):
+    def fault(self, code, active, latched):
         if self.quiet:
             return
         self.seen.add(code)
@@ -91,7 +111,9 @@ class Rig:
         self.pilot = HandPilot()
         self.contactor = HandContactor()
         self.lamps = Lamps()
-        self.core = Safety(self.pilot, self.contactor, self.lamps, 20)
+        self.inputs = HandInputs(self.contactor)
+        self.core = Safety(self.pilot, self.contactor, self.inputs, self.lamps, 20)
+        self.core.cells[SENSOR] = 1
         self.outlet = AcOutlet(self.core.cells, Limits(max_ma))
         self.main = True
         self._to_main = 0

@@ -14,6 +14,7 @@ from firmware.ticks import add, diff
 SOURCES = ("board", "cable", "temperature", "schedule", "site", "backend", "mains")
 BOARD = const(0)
 CABLE = const(1)
+TEMPERATURE = const(2)
 BACKEND = const(5)
 
 NO_LIMIT_MA = const(80000)  # IEC 61851-1 table A.7 ends here

@@ -53,7 +53,7 @@ class Session:
         self._nonce = nonce
         self._outbox = outbox
         self._count = 0
-        self._reading = array("i", [0] * 5)
+        self._reading = array("i", [0] * 10)
         self._seq = 0
         self._state = 0
         self._ending = None  # (stopped reason, trigger) while the contactor is still to open
@@ -165,18 +165,27 @@ class Session:
         if event.token:
             payload["idToken"] = {"idToken": event.token[0], "type": event.token[1]}
         if event.meter:
-            mv, ma, wh, mwh, _ = event.meter
+            wh, mwh, _, _, *phases = event.meter
             payload["meterValue"] = [
                 {
                     "timestamp": time,
-                    "sampledValue": [
-                        _sample(event.kind, "Energy.Active.Import.Register", (wh, mwh), "Wh"),
-                        _sample(event.kind, "Current.Import", divmod(ma, 1000), "A"),
-                        _sample(event.kind, "Voltage", divmod(mv, 1000), "V"),
-                    ],
+                    "sampledValue": _samples(event.kind, wh, mwh, phases),
                 }
             ]
         return payload
+
+
+def _samples(kind, wh, mwh, phases):
+    """`phases`: mV of L1 to L3, then mA; those of a phase that is not there are 0."""
+    samples = [_sample(kind, "Energy.Active.Import.Register", (wh, mwh), "Wh")]
+    count = 3 if phases[1] or phases[2] else 1
+    for measurand, unit, first in (("Current.Import", "A", 3), ("Voltage", "V", 0)):
+        for i in range(count):
+            sample = _sample(kind, measurand, divmod(phases[first + i], 1000), unit)
+            if count > 1:
+                sample["phase"] = "L%d" % (i + 1)
+            samples.append(sample)
+    return samples
 
 
 def _sample(kind, measurand, value, unit):

@@ -10,71 +10,109 @@ from array import array
 
 from micropython import const
 
+from firmware.safety.faults import FAULTS, SELF, UNPLUG
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from hal.roles import Contactor, Indicator, Pilot
+    from hal.roles import Contactor, Indicator, Inputs, Pilot
 
 # --- Cells the outlet writes ---
 REQUEST = const(0)  # 1: energise when the vehicle asks; 0: stop
 OFFERED_MA = const(1)  # 6000 ... 80000 by PWM; below 6000: nothing on offer, steady +12 V
 LEASE = const(2)  # the outlet's tick counter; the request dies when it stands still for _LEASE_MS
+LOCKED = const(3)  # 1: the plug is locked, or there is nothing to lock
+WAKE = const(4)  # a count; each change drives F for 4 s in state B (IEC 61851-1 A.5.3)
+# --- Cells the supervision writes ---
+CONDITIONS = const(5)  # fault bits whose conditions hold now
+SENSOR = const(6)  # of residual current: 1 passed its self-test, 2 is being tested
+CURRENT_MA = const(7)  # the largest of the phases, at the last reading
+RESET = const(8)  # a count; each change lets go of what unplugging lets go of
 # --- Cells the core writes ---
-STATE = const(3)  # A1 ... F as in STATES
-DRIVE = const(4)  # 1 while the drive pin is on
-PERMILLE = const(5)  # of the pilot's period at +12 V: 1000 steady +12 V, 0 steady -12 V
-FAULTS = const(6)  # bits, as in FAULT_NAMES
-DEPARTED = const(7)  # counts vehicles that left (entries into state A), modulo 2^16
-CLOSINGS = const(8)  # counts closings of the drive pin, modulo 2^24
-FORCED = const(9)  # counts openings under load: the vehicle did not answer a stop within 6 s
-ERRORS = const(10)  # counts exceptions caught in the tick
-TICKS = const(11)  # counts ticks, modulo 2^30: standing still means that the timer died
-GUARD_MS = const(12)  # left until PWM may be offered again
+STATE = const(9)  # A1 ... F as in STATES
+DRIVE = const(10)  # 1 while the drive pin is on
+PERMILLE = const(11)  # of the pilot's period at +12 V: 1000 steady +12 V, 0 steady -12 V
+STANDING = const(12)  # the faults, as bits of safety.faults
+DEPARTED = const(13)  # counts vehicles that left (entries into state A), modulo 2^16
+CLOSINGS = const(14)  # counts closings of the drive pin, modulo 2^24
+FORCED = const(15)  # counts openings under load: no answer to a stop within 6 s; modulo 2^16
+FORCED_MA = const(16)  # CURRENT_MA at the last of these
+CLOSE_MS = const(17)  # from drive pin to mirror contact, at the last closing
+ERRORS = const(18)  # counts exceptions caught in the tick, modulo 2^16
+TICKS = const(19)  # counts ticks, modulo 2^30: standing still means that the timer died
+GUARD_MS = const(20)  # left until PWM may be offered again
+HARD = const(21)  # the standing faults that only service clears, beyond those of the table
+INPUTS = const(22)  # the input word of the last tick
+LEVEL_MV = const(23)  # the voted high plateau of the last tick
 # --- The core's own memory ---
-_LETTER = const(13)  # 0 A, 1 B, 2 C, 3 D, 4 E: the voted class of the high plateau
-_LAST_MS = const(14)  # clock at the last tick
-_STARTED = const(15)  # 0 until the first tick has set _LAST_MS
-_HIGHS = const(16)  # samples seen so far, to tell new ones
-_LOWS = const(17)
-_STILL = const(18)  # consecutive ticks without a new sample
-_LEASE_SEEN = const(19)
-_LEASE_AGE_MS = const(20)
-_DIODE_SEEN = const(21)  # 1 once the vehicle's diode was seen since plug-in
-_LOWS_AT_DUTY = const(22)  # _LOWS when the duty last changed: older low samples say nothing
-_DUTY_AGE_MS = const(23)  # since the duty last changed
-_READY_MS = const(24)  # for how long the vehicle has been asking with PWM on
-_STOP_MS = const(25)  # for how long the contactor has been closed without PWM
-_SHOWN_STATE = const(26)
-_SHOWN_FAULTS = const(27)
-_CELLS = const(28)
+_LETTER = const(24)  # 0 A, 1 B, 2 C, 3 D, 4 E: the voted class of the high plateau
+_LAST_MS = const(25)  # clock at the last tick
+_STARTED = const(26)  # 0 until the first tick has set _LAST_MS
+_HIGHS = const(27)  # samples seen so far, to tell new ones
+_LOWS = const(28)
+_STILL = const(29)  # consecutive ticks without a new sample
+_LEASE_SEEN = const(30)
+_LEASE_AGE_MS = const(31)
+_DIODE_SEEN = const(32)  # 1 once the vehicle's diode was seen since plug-in
+_BLIND = const(33)  # high samples still to be passed over: they were taken before or in state F
+_LOWS_AT_DUTY = const(34)  # _LOWS when the duty last changed: older low samples say nothing
+_DUTY_AGE_MS = const(35)  # since the duty last changed
+_READY_MS = const(36)  # for how long the vehicle has been asking with PWM on
+_STOP_MS = const(37)  # for how long the contactor has been closed without PWM
+_SWITCH_MS = const(38)  # since the drive pin last changed
+_F_MS = const(39)  # left of driving F
+_WAKE_SEEN = const(40)
+_RESET_SEEN = const(41)
+_SHOWN_STATE = const(42)
+_SHOWN_FAULTS = const(43)
+_PENDING = const(44)  # 1 while some condition is being timed
+_AGES = const(45)  # one for each fault: 1 + ms that its condition has held, or has been gone
+_CELLS = const(72)
 
 STATES = ("A1", "A2", "B1", "B2", "C1", "C2", "D1", "D2", "E", "F")
 
-# Fault bits. Names are OCPP's and MREC's. None of these is latched beyond its cause and the guard
-# time that follows.
-PILOT_FAULT = const(1)  # state E: the pilot is shorted to earth, or has no supply
-DIODE_FAULT = const(2)  # no diode: something conducts, but it is no vehicle
-SAMPLES_STALE = const(4)  # the sampler stands still
-TICK_LATE = const(8)  # Python stood still while the contactor was closed
-REQUEST_STALE = const(16)  # the outlet's main loop stands still
-TICK_ERROR = const(32)  # an exception in the tick
-FAULT_NAMES = (
-    "PilotFault",
-    "DiodeFault",
-    "PilotSamplesStale",
-    "TickLate",
-    "RequestStale",
-    "InternalError",
-)
+# Bits of the input word, as in hal.roles.Inputs.
+IN_RESIDUAL = const(1)
+IN_ESTOP = const(2)
+IN_EARTH_LOST = const(4)
+IN_LIVE = const(8)
+IN_MIRROR = const(16)
+IN_DOOR = const(32)
+IN_TILT = const(64)
+IN_SMOKE = const(128)
+
+# Fault bits, as in safety.faults; private constants cost nothing.
+_PILOT = const(1 << 0)
+_DIODE = const(1 << 1)
+_SAMPLES = const(1 << 2)
+_LATE = const(1 << 3)
+_REQUEST_STALE = const(1 << 4)
+_ERROR = const(1 << 5)
+_RESIDUAL = const(1 << 6)
+_EARTH = const(1 << 8)
+_WELD = const(1 << 9)
+_NO_CLOSE = const(1 << 10)
+_NO_VOLTAGE = const(1 << 11)
+_ESTOP = const(1 << 12)
+_DOOR = const(1 << 13)
+_TILT = const(1 << 14)
+_SMOKE = const(1 << 15)
+
+_TRIP_MS = array("i", [fault[1] for fault in FAULTS])
+_CLEAR_MS = array("i", [fault[2] for fault in FAULTS])
+_KIND = bytes([fault[4] for fault in FAULTS])
+_AT_ONCE = sum([1 << i for i, fault in enumerate(FAULTS) if fault[3]])
+_IN_ORDER = sum([1 << i for i, fault in enumerate(FAULTS) if not fault[3]])
 
 # Midpoints between the nominal 12, 9, 6, 3 and 0 V with +-0.3 V of hysteresis (IEC 61851-1 table
 # A.4 and A.4.11; midpoints and width as in shared facts 1.2). _BOUND_MV[i] lies between letter i
-# and letter i + 1.
+# and letter i + 1. So no band is undefined: a vehicle that drifts around 6 V (the e-Golf) stays in
+# C as long as it stays between 4.2 and 7.8 V, and what lies outside is B or D, which open.
 _BOUND_MV = (10500, 7500, 4500, 1500)
 _HYSTERESIS_MV = const(300)
 _DIODE_MV = const(-10000)  # the low plateau must lie below (nominal -12 V, facts 1.2)
-# Low samples after a change of duty before the low plateau is believed: one period to take effect,
-# three to vote, one to spare.
-_DIODE_SAMPLES = const(5)
+# Samples after a change of duty before they are believed: one period to take effect, three to
+# vote, one to spare.
+_SETTLE_SAMPLES = const(5)
 
 _STILL_TICKS = const(2)  # ticks without a new sample that open the contactor
 _LEASE_MS = const(500)
@@ -84,6 +122,10 @@ _OBEY_MS = const(6000)  # IEC 61851-1 table A.6 sequence 10.2: open under load n
 _DUTY_MS = const(5000)  # between changes of duty (sequence 6)
 _GUARD_C_MS = const(5000)  # after an opening
 _GUARD_FAULT_MS = const(30000)  # after a fault
+_SHOW_F_MS = const(300)  # a fault is shown by F for so long, then +12 V lets an unplugging be seen
+_WAKE_F_MS = const(4000)
+_DEAF_MS = const(1000)  # the residual-current input is ignored so long after switching
+_HARD_MS = const(2000)  # a residual current so soon after closing is a hard fault
 _CAP_MS = const(60000)  # counters of elapsed time stop here
 
 _PERIOD = const(1 << 30)
@@ -91,11 +133,10 @@ _HALF = const(1 << 29)
 
 
 def permille_of(ma):
-    """The duty that offers `ma` milliampere (6000 ... 80000): IEC 61851-1 table A.7, D = I / 0.6,
-    above 51 A I / 2.5 + 64.
+    """The duty that offers `ma` milliampere (6000 ... 80000), in permille.
 
-    The two lines leave a gap: no duty offers 51 to 52.5 A, and what the second line gives there is
-    read by the first. 51 A then.
+    IEC 61851-1 table A.7: D = I / 0.6, above 51 A I / 2.5 + 64. The two lines leave a gap: no duty
+    offers 51 to 52.5 A, and what the second line gives there is read by the first. 51 A then.
     """
     if ma <= 51000:
         return (ma + 30) // 60
@@ -105,16 +146,15 @@ def permille_of(ma):
 class Safety:
     """Decides about one contactor and one pilot.
 
-    `window` comes from `pilot.sample()`: [highs seen, lows seen, three newest highs, three newest
-    lows] in mV, newest first; the first two count samples since boot, modulo 2^30. `late_ms`: a
-    tick that comes later than this while closed opens. `ventilated`: the site has ventilation for
-    state D.
+    `late_ms`: a tick that comes later than this while driven opens. `ventilated`: the site has
+    ventilation for state D.
     """
 
     def __init__(
         self,
         pilot: "Pilot",
         contactor: "Contactor",
+        inputs: "Inputs",
         indicator: "Indicator",
         late_ms,
         ventilated=False,
@@ -122,11 +162,17 @@ class Safety:
         self.cells = array("i", [0] * _CELLS)
         self.cells[PERMILLE] = 1000
         self.cells[_SHOWN_STATE] = -1
+        self.cells[LOCKED] = 1
+        self.cells[_SWITCH_MS] = _CAP_MS
+        self.cells[_BLIND] = _SETTLE_SAMPLES
+        # [highs seen, lows seen, three newest highs, three newest lows] in mV, newest first; the
+        # counts are modulo 2^30
         self._window = array("i", [0] * 8)
         self._pilot = pilot
         self._sample = pilot.sample
         self._contactor = contactor
         self._feed = contactor.feed
+        self._read = inputs.read
         self._indicator = indicator
         self._late_ms = late_ms
         self._last_charging = 3 if ventilated else 2
@@ -146,12 +192,13 @@ class Safety:
             self._fail()
 
     def _fail(self):
-        # The hold is not fed from here on: even if the next line raised too, the coil falls within
-        # the dead-man's window.
+        # The hold is not fed from here on: even if the drive pin could not be reached, the coil
+        # falls within the dead-man's window.
         c = self.cells
         c[DRIVE] = 0
+        c[_SWITCH_MS] = 0
         c[ERRORS] = (c[ERRORS] + 1) & 0xFFFF
-        c[FAULTS] |= TICK_ERROR
+        c[STANDING] |= _ERROR
         c[GUARD_MS] = _GUARD_FAULT_MS
         c[PERMILLE] = 1000
         try:
@@ -171,43 +218,43 @@ class Safety:
             return  # missed timer callbacks fire in a burst: only the first counts
         c[_LAST_MS] = now_ms
         c[TICKS] = (c[TICKS] - (_PERIOD - 1)) & (_PERIOD - 1)  # plus 1, without leaving 30 bits
-        if dt > _CAP_MS:
-            dt = _CAP_MS
         driven = c[DRIVE]
+        raw = c[CONDITIONS]
+        if dt > self._late_ms:
+            if driven:
+                raw |= _LATE
+            if dt > _CAP_MS:
+                dt = _CAP_MS
         permille = c[PERMILLE]
         pwm = 0 < permille < 1000
         w = self._window
         self._sample(w)
-        # The diode's fault is kept until the diode is seen or the vehicle leaves; what was over in
-        # a moment until the guard ends.
-        faults = c[FAULTS] & DIODE_FAULT
-        kept = c[FAULTS] & (TICK_LATE | TICK_ERROR) if c[GUARD_MS] else 0
+        inputs = self._read()
+        c[INPUTS] = inputs
+        if c[_SWITCH_MS] < _CAP_MS:
+            c[_SWITCH_MS] += dt
 
         # Samples must be new: a frozen ring would read "C" for ever.
         if w[0] == c[_HIGHS] or w[1] == c[_LOWS]:
             if c[_STILL] < _STILL_TICKS:
                 c[_STILL] += 1
             if c[_STILL] >= _STILL_TICKS:
-                faults |= SAMPLES_STALE
+                raw |= _SAMPLES
         else:
             c[_STILL] = 0
+        fresh = (w[0] - c[_HIGHS]) & (_PERIOD - 1)
         c[_HIGHS] = w[0]
         c[_LOWS] = w[1]
-        if dt > self._late_ms and driven:
-            faults |= TICK_LATE
 
-        # The median of three outvotes a single wrong sample.
+        # The median of three outvotes a single wrong sample. While F is driven, and just after,
+        # the pilot says nothing about the vehicle.
         letter = c[_LETTER]
-        if w[0] >= 3:
-            a = w[2]
-            b = w[3]
-            mv = w[4]
-            if a > b:
-                a, b = b, a
-            if mv < a:
-                mv = a
-            elif mv > b:
-                mv = b
+        if c[_BLIND] > 0:
+            if permille:
+                c[_BLIND] -= fresh
+        elif permille:
+            mv = _median(w[2], w[3], w[4])
+            c[LEVEL_MV] = mv
             while letter > 0 and mv > _BOUND_MV[letter - 1] + _HYSTERESIS_MV:
                 letter -= 1
             while letter < 4 and mv < _BOUND_MV[letter] - _HYSTERESIS_MV:
@@ -215,55 +262,57 @@ class Safety:
             if letter == 0 and c[_LETTER] != 0:
                 c[DEPARTED] = (c[DEPARTED] + 1) & 0xFFFF
             c[_LETTER] = letter
+        standing = c[STANDING]
         if letter == 0:
             c[_DIODE_SEEN] = 0
-            faults &= ~DIODE_FAULT
         elif letter == 4:
-            faults |= PILOT_FAULT
-
-        # The diode can be seen only while PWM runs, in low samples younger than the duty.
-        if (
-            pwm
-            and 0 < letter < 4
-            and ((w[1] - c[_LOWS_AT_DUTY]) & (_PERIOD - 1)) >= _DIODE_SAMPLES
-        ):
-            a = w[5]
-            b = w[6]
-            mv = w[7]
-            if a > b:
-                a, b = b, a
-            if mv < a:
-                mv = a
-            elif mv > b:
-                mv = b
-            if mv > _DIODE_MV:
-                faults |= DIODE_FAULT
+            raw |= _PILOT
+        elif pwm and ((w[1] - c[_LOWS_AT_DUTY]) & (_PERIOD - 1)) >= _SETTLE_SAMPLES:
+            # The diode shows only while PWM runs, in low samples younger than the duty.
+            if _median(w[5], w[6], w[7]) > _DIODE_MV:
+                raw |= _DIODE
                 c[GUARD_MS] = _GUARD_FAULT_MS
                 c[_DIODE_SEEN] = 0
             else:
-                faults &= ~DIODE_FAULT
                 c[_DIODE_SEEN] = 1
+        if standing & _DIODE and letter and not c[_DIODE_SEEN]:
+            raw |= _DIODE  # it stands until the diode is seen, or the vehicle leaves
 
-        # The request is a lease.
+        # Mirror contact and voltage must say what the drive pin says; the rest should be quiet.
+        if inputs != (IN_LIVE | IN_MIRROR if driven else 0):
+            raw |= self._from_inputs(inputs, driven)
+        elif driven and c[CLOSE_MS] < 0:
+            c[CLOSE_MS] = c[_SWITCH_MS]
+
+        # The request is a lease. In a tick that comes late the outlet had no chance to renew it.
         if c[LEASE] != c[_LEASE_SEEN]:
             c[_LEASE_SEEN] = c[LEASE]
             c[_LEASE_AGE_MS] = 0
         elif c[_LEASE_AGE_MS] < _CAP_MS:
-            c[_LEASE_AGE_MS] += dt
+            c[_LEASE_AGE_MS] += dt if dt <= self._late_ms else self._late_ms
         wanted = c[REQUEST] == 1 and c[OFFERED_MA] >= 6000
         if c[_LEASE_AGE_MS] > _LEASE_MS:
             wanted = False
             if c[REQUEST]:
-                faults |= REQUEST_STALE
+                raw |= _REQUEST_STALE
 
-        # A stale request is no danger by itself: it stops in good order. Every other fault opens
-        # at once.
-        if faults & ~(REQUEST_STALE | DIODE_FAULT):
+        reset = c[RESET] != c[_RESET_SEEN]
+        c[_RESET_SEEN] = c[RESET]
+        before = standing
+        if raw or standing or c[_PENDING]:
+            standing = self._weigh(raw, standing, letter == 0 or reset, dt)
+            c[STANDING] = standing
+        opens = standing & _AT_ONCE
+        if opens & ~before:
+            c[_F_MS] = _SHOW_F_MS
+            if opens & ~before & _WELD:
+                self._contactor.shunt_trip()
+        if opens & ~_DIODE:
             c[GUARD_MS] = _GUARD_FAULT_MS
         elif c[GUARD_MS] > 0:
             c[GUARD_MS] = c[GUARD_MS] - dt if c[GUARD_MS] > dt else 0
-        faults |= kept
-        opens = faults & ~REQUEST_STALE
+        if standing & _IN_ORDER:
+            wanted = False
 
         asking = 2 <= letter <= self._last_charging
         c[_READY_MS] = c[_READY_MS] + dt if pwm and asking and c[_READY_MS] < _CAP_MS else 0
@@ -274,21 +323,28 @@ class Safety:
             elif c[_STOP_MS] >= _OBEY_MS:
                 driven = 0
                 c[FORCED] = (c[FORCED] + 1) & 0xFFFF
+                c[FORCED_MA] = c[CURRENT_MA]
             if not driven:
                 c[DRIVE] = 0
+                c[_SWITCH_MS] = 0
                 self._contactor.drive(False)
                 if c[GUARD_MS] < _GUARD_C_MS:
                     c[GUARD_MS] = _GUARD_C_MS
         elif (
             pwm
             and wanted
-            and not faults
+            and not standing
             and c[GUARD_MS] == 0
             and c[_DIODE_SEEN]
             and c[_READY_MS] >= _SETTLE_MS
+            and c[LOCKED]
+            and c[SENSOR] == 1
+            and not inputs
         ):
             driven = 1
             c[DRIVE] = 1
+            c[_SWITCH_MS] = 0
+            c[CLOSE_MS] = -1
             c[CLOSINGS] = (c[CLOSINGS] + 1) & 0xFFFFFF
             self._contactor.drive(True)
         if driven:
@@ -296,23 +352,102 @@ class Safety:
 
         # During a guard and without a live request the pilot is steady +12 V. A diode fault alone
         # allows PWM after the guard: without PWM nobody could see that the diode is back.
+        if c[WAKE] != c[_WAKE_SEEN]:
+            c[_WAKE_SEEN] = c[WAKE]
+            if letter == 1 and pwm and not standing:
+                c[_F_MS] = _WAKE_F_MS
         target = 1000
-        if wanted and c[GUARD_MS] == 0 and not opens & ~DIODE_FAULT and 0 < letter < 4:
+        if c[_F_MS] > 0:
+            c[_F_MS] -= dt
+            target = 0
+        elif wanted and c[GUARD_MS] == 0 and not opens & ~_DIODE and 0 < letter < 4:
             target = permille_of(c[OFFERED_MA])
         if c[_DUTY_AGE_MS] < _CAP_MS:
             c[_DUTY_AGE_MS] += dt
-        if target != permille and (target == 1000 or not pwm or c[_DUTY_AGE_MS] >= _DUTY_MS):
+        if target != permille and (target in (0, 1000) or not pwm or c[_DUTY_AGE_MS] >= _DUTY_MS):
+            if permille == 0:
+                c[_BLIND] = _SETTLE_SAMPLES
             permille = target
             c[PERMILLE] = permille
             c[_DUTY_AGE_MS] = 0
             c[_LOWS_AT_DUTY] = w[1]
             self._pilot.set_permille(permille)
 
-        state = 8 if letter == 4 else letter * 2 + (1 if permille < 1000 else 0)
+        state = letter * 2 + (1 if permille < 1000 else 0)
+        if permille == 0:
+            state = 9
+        elif letter == 4:
+            state = 8
         c[STATE] = state
-        c[FAULTS] = faults
-        if w[0] >= 3 and (state != c[_SHOWN_STATE] or faults != c[_SHOWN_FAULTS]):
-            self._show(state, faults)
+        if c[_BLIND] > 0 and permille:
+            state = c[_SHOWN_STATE]  # nothing is known of the vehicle yet, or again
+        if state != c[_SHOWN_STATE] or standing != c[_SHOWN_FAULTS]:
+            self._show(state, standing)
+
+    def _from_inputs(self, inputs, driven):
+        """The conditions that the input word tells of."""
+        c = self.cells
+        raw = 0
+        if inputs & IN_RESIDUAL and c[SENSOR] != 2:
+            # Switching disturbs the sensor: just after it nothing trips, but what stands goes on.
+            if c[_SWITCH_MS] >= _DEAF_MS or c[STANDING] & _RESIDUAL:
+                raw = _RESIDUAL
+        if inputs & IN_ESTOP:
+            raw |= _ESTOP
+        if inputs & IN_EARTH_LOST:
+            raw |= _EARTH
+        if inputs & IN_DOOR:
+            raw |= _DOOR
+        if inputs & IN_TILT:
+            raw |= _TILT
+        if inputs & IN_SMOKE:
+            raw |= _SMOKE
+        if not driven:
+            if inputs & (IN_LIVE | IN_MIRROR):
+                raw |= _WELD
+        elif not inputs & IN_MIRROR:
+            raw |= _NO_CLOSE
+        else:
+            if c[CLOSE_MS] < 0:
+                c[CLOSE_MS] = c[_SWITCH_MS]
+            if not inputs & IN_LIVE:
+                raw |= _NO_VOLTAGE
+        return raw
+
+    def _weigh(self, raw, standing, release, dt):
+        """What stands after `dt` ms more of the conditions `raw`, by the table of faults."""
+        c = self.cells
+        pending = 0
+        for i in range(len(_KIND)):
+            bit = 1 << i
+            stands = standing & bit
+            if (raw & bit != 0) == (stands != 0):
+                # As it should be; whatever was being timed is over.
+                c[_AGES + i] = 0
+                continue
+            # The first tick that sees a change begins its time at 1; so 0 says "not timed".
+            age = c[_AGES + i]
+            age = age + dt if age else 1
+            if stands:
+                kind = _KIND[i]
+                if (
+                    kind == SELF
+                    and age > _CLEAR_MS[i]
+                    or (kind == UNPLUG and release and not c[HARD] & bit)
+                ):
+                    standing &= ~bit
+                    age = 0
+                elif age > _CAP_MS + 1:
+                    age = _CAP_MS + 1
+            elif age > _TRIP_MS[i]:
+                standing |= bit
+                age = 0
+                if bit == _RESIDUAL and c[DRIVE] and c[_SWITCH_MS] <= _HARD_MS:
+                    c[HARD] |= bit
+            pending |= age
+            c[_AGES + i] = age
+        c[_PENDING] = 1 if pending else 0
+        return standing
 
     def _show(self, state, faults):
         c = self.cells
@@ -321,6 +456,15 @@ class Safety:
             self._indicator.state(STATES[state])
         changed = faults ^ c[_SHOWN_FAULTS]
         c[_SHOWN_FAULTS] = faults
-        for i in range(len(FAULT_NAMES)):
+        for i in range(len(FAULTS)):
             if changed >> i & 1:
-                self._indicator.fault(FAULT_NAMES[i], faults >> i & 1)
+                latched = FAULTS[i][4] != SELF
+                self._indicator.fault(FAULTS[i][0], faults >> i & 1, latched)
+
+
+def _median(a, b, c):
+    if a > b:
+        a, b = b, a
+    if c < a:
+        return a
+    return c if c < b else b

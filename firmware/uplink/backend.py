@@ -119,7 +119,8 @@ class Backend:
                 answer = self._commands.serve(message[1], message[2], message[3], fresh)
                 self._answer([CALLRESULT, message[1], answer])
         except CallError as error:
-            description = error.description[:255]  # OCPP-J; it may quote a field's name of any length
+            # OCPP-J allows 255; it may quote a field's name of any length.
+            description = error.description[:255]
             self._answer([CALLERROR, error.message_id, error.code, description, {}])
         except Exception as error:
             # An error of ours must not end the line; there may be no message to answer.

@@ -20,6 +20,7 @@ _PROFILES = {"rp2040": (2000, 20, PacedPilot), "esp32": (10000, 40, BurstPilot)}
 # ESP32 stops for garbage collection: 5 ms, every 0.5 to 1.5 s (design.md, "Fail open, in
 # hardware")
 _GC_US = 5000
+_HOLD_MS = 60  # the dead-man's window
 
 
 def make_safe(spec):
@@ -56,16 +57,23 @@ class VirtualBoard:
         self._seed = scenario.get("seed", 0)
         self._start_ms = scenario.get("ticks_start_ms", 0)
         max_ma = int(outlet.get("max_a", 32) * 1000)
-        self.plant = Plant(self._seed, self._plant_event)
+        profile_us, late_ms, sampler = _PROFILES[scenario.get("profile", "rp2040")]
+        # A stretched tick stretches with it what is measured in ticks.
+        self._tick_us = int((scenario.get("tick_ms") or profile_us / 1000) * 1000)
+        stretch = max(self._tick_us // profile_us, 1)
+        self.late_ms = late_ms * stretch
+        self._boots = 1
+        phases = scenario.get("phases", 1)
+        self.plant = Plant(self._seed, self._plant_event, _HOLD_MS * stretch, phases)
         self.trace = self.log = Trace(trace_file, lambda: self.plant.now_us)
-        self._tick_us, self.late_ms, sampler = _PROFILES[scenario.get("profile", "rp2040")]
         self._collects = sampler is BurstPilot
-        self.pilot = sampler(self.plant)
+        self.pilot = sampler(self.plant, stretch)
         self.reader = _Reader()
         self.line = SimulatedLine(self.plant)
         self.clock = self
-        self.outlets = [_Outlet(self, outlet.get("kind", "ac"), max_ma)]
+        self.outlets = [_Outlet(self, outlet, max_ma)]
         self._main_stalled_until_us = 0
+        self._stalled_until_us = 0
         if real_time:
             self._introduce()
         self.trace.record("boot", reason="PowerUp")
@@ -77,11 +85,24 @@ class VirtualBoard:
 
     def nonce(self):
         """Depends on the seed and the boot count only."""
-        return "s%db1" % self._seed
+        return "s%db%d" % (self._seed, self._boots)
+
+    def random(self, n):
+        """A random whole number from 0 to n - 1."""
+        return self.plant.random.below(n)
+
+    def stall(self, for_us):
+        """All of Python stands still for `for_us`, the safety tick too, as in a flash erase."""
+        self._stalled_until_us = self.plant.now_us + for_us
 
     def stall_main(self, for_us):
         """The main loop stands still for `for_us`."""
         self._main_stalled_until_us = self.plant.now_us + for_us
+
+    def cut_power(self, for_us):
+        """The supply of pile and vehicle is gone for `for_us`; then the firmware boots."""
+        self.plant.power(False)
+        self.stall(for_us)
 
     def _introduce(self):
         import sys
@@ -107,19 +128,41 @@ class VirtualBoard:
         self.trace.flush()
 
     def _run_simulated(self, station):
-        plant = self.plant
         until_us = int(self.scenario["until_ms"] * 1000)
+        while self._simulate(station, until_us):
+            # The supply is back: what was not durable is gone, and the firmware starts anew.
+            self._boots += 1
+            self._start_ms = -(self.plant.now_us // 1000)
+            self.trace.record("boot", reason="PowerUp")
+            self.line.cut()
+            station = station.__class__(self, station.config)
+        self.plant.advance(until_us)
+
+    def _simulate(self, station, until_us):
+        """Run until the scenario's end, or until a power cut is over; returns whether it was one."""
+        plant = self.plant
         start_ms = self._start_ms
         tick_us = self._tick_us
         safety_tick = station.safety_tick
-        next_us = plant.random.below(tick_us)  # the timer's phase against the pilot's
-        main_us = 0
-        collect_us = 500000 if self._collects else 1 << 60
+        next_us = plant.now_us + plant.random.below(tick_us)  # the timer's phase against the pilot
+        main_us = plant.now_us
+        collect_us = plant.now_us + 500000 if self._collects else 1 << 60
         while next_us <= until_us:
             plant.advance(next_us)
+            if next_us < self._stalled_until_us:
+                if not plant.powered:
+                    plant.advance(self._stalled_until_us)
+                    plant.power(True)
+                    return plant.now_us <= until_us
+                # All of Python stands still. Ticks that were missed fire in a burst afterwards.
+                next_us = self._stalled_until_us
+                plant.advance(next_us)
+                safety_tick((start_ms + next_us // 1000) & _TICKS)
+                safety_tick((start_ms + next_us // 1000) & _TICKS)
+                continue
             safety_tick((start_ms + next_us // 1000) & _TICKS)
             if next_us >= main_us:
-                main_us += _MAIN_LOOP_US
+                main_us = max(main_us + _MAIN_LOOP_US, next_us - _MAIN_LOOP_US)
                 if next_us >= self._main_stalled_until_us:
                     now_ms = (start_ms + next_us // 1000) & _TICKS
                     station.tick(now_ms)
@@ -128,7 +171,7 @@ class VirtualBoard:
             if next_us >= collect_us:
                 collect_us += 500000 + plant.random.below(1000000)
                 next_us += _GC_US
-        plant.advance(until_us)
+        return False
 
     async def _run_real(self, station):
         import asyncio
@@ -166,13 +209,17 @@ class VirtualBoard:
 
 class _Outlet:
     # The hardware of the one outlet.
-    def __init__(self, board, kind, max_ma):
-        self.kind = kind
+    def __init__(self, board, outlet, max_ma):
+        self.kind = outlet.get("kind", "ac")
         self.max_ma = max_ma
+        self.phases = board.plant.phases
         self.pilot = _Pilot(board)
         self.contactor = _Contactor(board.plant)
+        self.inputs = _Inputs(board.plant)
         self.indicator = _Indicator(board.trace)
-        self.meter = _Meter(board.plant)
+        self.meter = board.meter = _Meter(board.plant)
+        self.thermometer = _Thermometer(board.plant)
+        self.socket = _Socket(board.plant) if outlet.get("cable") == "socket" else None
 
 
 class _Pilot:
@@ -191,6 +238,7 @@ class _Contactor:
         self._plant = plant
         self.drive = plant.set_drive
         self.feed = plant.feed
+        self.shunt_trip = plant.shunt_trip
 
     def closed(self):
         return self._plant.closed
@@ -205,34 +253,78 @@ class _Indicator:
         self.name = name
         self._trace.record("state", value=name)
 
-    def fault(self, code, active):
+    def fault(self, code, active, latched):
         if active:
-            self._trace.record("fault", code=code, latched=False)
+            self._trace.record("fault", code=code, latched=latched)
         else:
             self._trace.record("clear", code=code)
 
 
-class _Meter:
-    # An ideal meter: the plant's own integral, fresh at each reading.
+class _Inputs:
+    tests_residual = True
+
+    def __init__(self, plant):
+        self.read = plant.inputs
+        self.test_residual = plant.test_residual
+
+
+class _Thermometer:
     def __init__(self, plant):
         self._plant = plant
 
+    def read(self):
+        c = self._plant.temperature_c
+        return None if c is None else int(c * 10)
+
+
+class _Socket:
+    def __init__(self, plant):
+        self._plant = plant
+        self.lock = plant.lock
+
+    def proximity_ohm(self):
+        return self._plant.pp_ohm
+
+    def locked(self):
+        return self._plant.locked
+
+
+class _Meter:
+    # An ideal meter: the plant's own integral, fresh at each reading, until it falls silent.
+    def __init__(self, plant):
+        self._plant = plant
+        self._silent_since_us = None
+        self._last = [0] * 10
+
+    def silence(self, fault):
+        self._silent_since_us = self._plant.now_us if fault else None
+
     def read(self, into):
         plant = self._plant
-        mwh = plant.energy_mwh()
-        into[0] = plant.mains_mv
-        into[1] = plant.current_ma
-        into[2] = mwh // 1000
-        into[3] = mwh % 1000
-        into[4] = 0
+        last = self._last
+        if self._silent_since_us is None:
+            mwh = plant.energy_mwh()
+            last[0] = mwh // 1000
+            last[1] = mwh % 1000
+            last[3] = plant.mains_mhz
+            for i in range(plant.phases):
+                last[4 + i] = plant.phase_mv(i)
+                last[7 + i] = plant.current_ma if last[4 + i] else 0
+            last[2] = 0
+        else:
+            last[2] = min((plant.now_us - self._silent_since_us) // 1000, 1 << 29)
+        for i in range(10):
+            into[i] = last[i]
 
 
 class _Reader:
     def __init__(self):
+        self.silent = False
         self._uid = None
 
     def show(self, uid):
-        self._uid = uid
+        if not self.silent:
+            self._uid = uid
 
     def read(self):
         uid = self._uid

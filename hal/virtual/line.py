@@ -19,6 +19,7 @@ class SimulatedLine:
 
     def __init__(self, plant):
         self.up = True
+        self.clock_jump_s = 0
         self._plant = plant
         self._connected = False
         self._session = False  # the broker knows the station from before
@@ -50,6 +51,10 @@ class SimulatedLine:
             self._packets()
         while self._to_station and self._connected:
             link.feed(self._to_station.pop(0), now_ms)
+
+    def cut(self):
+        """The station has lost its supply: the TCP connection is gone without a word."""
+        self._connected = False
 
     def send(self, message, replayed=False):
         """The backend sends `message`, an OCPP array; `replayed`: as a packet that the broker
@@ -145,6 +150,5 @@ class SimulatedLine:
         self.send([3, message_id, answer])
 
     def _date(self):
-        return "%04d-%02d-%02dT%02d:%02d:%02dZ" % tuple(
-            time.gmtime(_EPOCH_S + self._plant.now_us // 1000000)[:6]
-        )
+        now_s = _EPOCH_S + self.clock_jump_s + self._plant.now_us // 1000000
+        return "%04d-%02d-%02dT%02d:%02d:%02dZ" % tuple(time.gmtime(now_s)[:6])

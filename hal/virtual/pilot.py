@@ -18,13 +18,17 @@ _READ_US = const(50)
 
 
 class _Sampler:
-    def __init__(self, plant):
+    """`stretch`: for runs over weeks, only every so many periods are looked at."""
+
+    def __init__(self, plant, stretch=1):
         self._plant = plant
+        self._stretch = stretch
         self._highs = 0
         self._lows = 0
         self._high = array("i", [0] * 4)  # rings of four; the newest at the count - 1
         self._low = array("i", [0] * 4)
-        self.frozen = False
+        self.frozen = False  # the sample ring stands still
+        self.stuck_mv = None  # it moves but reads this, always
         # 5 mV of noise at the converter: the sum of three even distributions
         self._noise = array(
             "i",
@@ -68,8 +72,8 @@ class PacedPilot(_Sampler):
     through DMA, without Python.
     """
 
-    def __init__(self, plant):
-        super().__init__(plant)
+    def __init__(self, plant, stretch=1):
+        super().__init__(plant, stretch)
         self._low_next = False
         self._next_us = 30
         plant.catch_up = self._take
@@ -86,6 +90,9 @@ class PacedPilot(_Sampler):
         noise = self._noise
         i = self._noise_at
         low = self._low_next
+        gap_us = self._stretch * 1000 - 960
+        if self.stuck_mv is not None:
+            high_mv = low_mv = self.stuck_mv
         while next_us < t_us:
             i += 1
             if i == _NOISE:
@@ -99,7 +106,7 @@ class PacedPilot(_Sampler):
                     self._low[self._lows & 3] = mv
                     self._lows += 1
                 low = False
-                next_us += 40
+                next_us += gap_us
             else:
                 if not self.frozen:
                     self._high[self._highs & 3] = mv
@@ -126,8 +133,8 @@ class BurstPilot(_Sampler):
     may give one reading only, which says nothing, and the diode cannot be proven.
     """
 
-    def __init__(self, plant):
-        super().__init__(plant)
+    def __init__(self, plant, stretch=1):
+        super().__init__(plant, stretch)
         self._burst = array("i", [0] * READS)
         self._counts = array("i", [0, 0])
 
@@ -142,7 +149,8 @@ class BurstPilot(_Sampler):
             t_us += _READ_US
             plant.advance(t_us)
             self._noise_at = (self._noise_at + 1) % _NOISE
-            burst[i] = plant.pilot_mv(t_us) + self._noise[self._noise_at]
+            mv = plant.pilot_mv(t_us) if self.stuck_mv is None else self.stuck_mv
+            burst[i] = mv + self._noise[self._noise_at]
         if t_us >= self._outlier_us:
             self._outlier_us = t_us + self._gap_us()
             burst[plant.random.below(READS)] = self._outlier_mv

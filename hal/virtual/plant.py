@@ -23,6 +23,8 @@ _CLOSING_US = 20000
 _OPENING_US = 15000
 _RAMP_US = 100000  # a vehicle changes its current in ten steps of this
 _RAMP_STEPS = 8
+_TEST_US = 100000
+_LOCK_US = 300000
 _OBEY_US = (
     1000000  # a vehicle that obeys opens S2 so long after the offer ended, its current gone before
 )
@@ -33,7 +35,7 @@ class Plant:
     dead-man's window.
     """
 
-    def __init__(self, seed, on_event, hold_ms=60, max_ma=32000):
+    def __init__(self, seed, on_event, hold_ms=60, phases=1):
         self.now_us = 0
         self.random = Random(seed)
         self.catch_up = (
@@ -51,7 +53,6 @@ class Plant:
         self._obeys = True
         self._inhibited = False  # it has answered a stop and waits for PWM
         self._stop_number = 0
-        self._max_draw_ma = max_ma
         self._restoring = 0
         # the pilot
         self.short_ohm = None
@@ -66,13 +67,34 @@ class Plant:
         self._held_until_us = 0
         self._hold_queued = False
         self._moving = 0
+        self.welded = False
+        self.fails_to_close = False
         # mains and energy
+        self.phases = phases
+        self.powered = True  # the controller's supply, and with it the mains
         self.mains_mv = 230000
-        self.current_ma = 0
+        self.mains_mhz = 50000
+        self.phase_missing = False  # the last one
+        self.tripped = False  # the shunt trip has opened the breaker upstream
+        self.current_ma = 0  # in each phase
         self._target_ma = 0
         self._ramp_number = 0
         self._energy_fj = 0  # integral of mV * mA * us, in 1e-12 J
         self._energy_us = 0
+        # inputs
+        self._word = 0
+        self.residual = False  # residual current flows
+        self.residual_mute = False  # the sensor does not answer its self-test
+        self._residual_test = False
+        self.estop = False
+        self.door = False
+        self.earth_lost = False
+        # the rest
+        self.temperature_c = 25  # at the contactor; None: the sensor is lost
+        self.pp_ohm = None
+        self.locked = False
+        self.lock_jams = False
+        self._lock_number = 0
 
     # --- time ---
 
@@ -101,15 +123,17 @@ class Plant:
 
     # --- the vehicle ---
 
-    def plug(self, r_ohm=R_B, diode=True):
-        """A vehicle's plug goes in."""
+    def plug(self, r_ohm=R_B, diode=True, pp_ohm=220):
+        """A vehicle's plug goes in; in a socket it brings a cable of `pp_ohm`."""
+        self.pp_ohm = pp_ohm
         self.diode = diode
         self._inhibited = False
         self._wants_ohm = r_ohm
         self._set_ohm(r_ohm)
 
     def unplug(self):
-        """The plug comes out."""
+        """The plug comes out, even out of a lock."""
+        self.pp_ohm = None
         self._set_ohm(None)
         self.diode = True
 
@@ -164,14 +188,14 @@ class Plant:
     def _aim(self):
         # The current that the vehicle now goes for, in steps.
         target = 0
-        if self.closed and self._asks():
+        if self.live() and self._asks():
             if self._draws_ma is not None and not (self._obeys and self._inhibited):
                 target = self._draws_ma
             elif self.permille < 1000 and not self._inhibited:
-                target = min(self.offered_ma(), self._max_draw_ma)
+                target = self.offered_ma()
             elif not self._obeys:
                 target = self.current_ma
-        if not self.closed or self.r_ohm is None:
+        if not self.live() or self.r_ohm is None:
             self._set_current(0)
         if target != self._target_ma:
             self._target_ma = target
@@ -188,7 +212,7 @@ class Plant:
 
     def _set_current(self, ma):
         self._integrate()
-        self.current_ma = ma if self.closed else 0
+        self.current_ma = ma if self.live() else 0
 
     def offered_ma(self):
         """What the pilot's duty tells a vehicle (standards facts 1.3), in mA."""
@@ -248,8 +272,8 @@ class Plant:
             self.catch_up(self.now_us)
 
     def _levels(self):
-        self.high_mv = self._node_mv(_PILOT_MV)
-        self.low_mv = self._node_mv(-_PILOT_MV)
+        self.high_mv = self._node_mv(_PILOT_MV if self.powered else 0)
+        self.low_mv = self._node_mv(-_PILOT_MV if self.powered else 0)
 
     def _node_mv(self, source_mv):
         # Kirchhoff at the pilot: the source behind 1 kOhm, the vehicle behind its diode, a short
@@ -316,9 +340,14 @@ class Plant:
             self._coil()
 
     def _coil(self):
-        # Both elements are in series: the drive pin and the hold.
+        # In series: the drive pin, the hold, and the residual-current device, without Python's
+        # help.
         self._moving += 1
-        on = self.drive and self._hold_queued
+        on = self.drive and self._hold_queued and not self.residual
+        if self.welded:
+            on = True
+        elif self.fails_to_close:
+            on = False
         if on != self.closed:
             self.at(
                 self.now_us + (_CLOSING_US if on else _OPENING_US), self._move, (self._moving, on)
@@ -329,19 +358,122 @@ class Plant:
         if number == self._moving and closed != self.closed:
             self._integrate()
             self.closed = closed
-            if not closed:
-                self.current_ma = 0
+            self._read_inputs()
             self._trace_contactor()
             self._aim()
 
     def _trace_contactor(self):
         self._on_event("contactor", {"command": self.drive, "closed": self.closed}, self.now_us)
 
+    def weld(self, fault):
+        """The contactor's contacts stick together, or come apart again."""
+        self.welded = fault
+        self._coil()
+        if fault and not self.closed:
+            self._move((self._moving, True))
+
+    def refuse_to_close(self, fault):
+        """The contactor does not close any more, whatever its coil says."""
+        self.fails_to_close = fault
+        self._coil()
+
+    def shunt_trip(self):
+        """The breaker upstream opens, for good."""
+        if not self.tripped:
+            self.supply(tripped=True)
+            self._on_event("shunt_trip", {}, self.now_us)
+
+    # --- mains ---
+
+    def supply(self, **changes):
+        """Change what the mains are: mains_mv, mains_mhz, phase_missing, tripped, powered."""
+        self._integrate()
+        for name in changes:
+            setattr(self, name, changes[name])
+        self._read_inputs()
+        self._aim()
+
+    def phase_mv(self, i):
+        """The voltage of phase `i` (from 0) before the contactor, in mV."""
+        if not self.powered or self.tripped or (self.phase_missing and i == self.phases - 1):
+            return 0
+        return self.mains_mv
+
+    def live(self):
+        """Whether there is voltage behind the contactor."""
+        return self.closed and self.phase_mv(0) > 50000
+
+    def power(self, on):
+        """Cut the supply of pile and mains, or restore it."""
+        self._changing()
+        self.supply(powered=on)
+        if not on:
+            self.drive = False
+            self.permille = 1000
+            self._pilot_number += 1
+            self._held_until_us = self.now_us
+            self._coil()
+            self._trace_contactor()
+        self._levels()
+
+    # --- inputs ---
+
+    def switch(self, name, on):
+        """Set `estop`, `door`, `earth_lost` or `residual_mute`."""
+        setattr(self, name, on)
+        self._read_inputs()
+
+    def set_residual(self, fault):
+        """Residual current flows, or no more."""
+        self.residual = fault
+        self._coil()
+        self._read_inputs()
+
+    def test_residual(self, on):
+        """The pin of the sensor's self-test; its output follows 100 ms later."""
+        self.at(self.now_us + _TEST_US, self._set_test, on)
+
+    def _set_test(self, on):
+        self._residual_test = on
+        self._read_inputs()
+
+    def inputs(self):
+        """The input word of hal.roles.Inputs."""
+        return self._word
+
+    def _read_inputs(self):
+        word = 1 if self.residual or (self._residual_test and not self.residual_mute) else 0
+        if self.estop:
+            word |= 2
+        if self.earth_lost:
+            word |= 4
+        if self.closed:
+            word |= 24 if self.live() else 16
+        if self.door:
+            word |= 32
+        self._word = word
+
+    # --- socket ---
+
+    def lock(self, on):
+        """Drive the lock's motor; it takes 300 ms."""
+        self._lock_number += 1
+        self.at(self.now_us + _LOCK_US, self._lock_moved, (self._lock_number, on))
+
+    def _lock_moved(self, argument):
+        number, on = argument
+        if number == self._lock_number and not self.lock_jams and on != self.locked:
+            self.locked = on
+            self._on_event("lock", {"locked": on}, self.now_us)
+
     # --- energy ---
 
     def _integrate(self):
         if self.current_ma:
-            self._energy_fj += self.mains_mv * self.current_ma * (self.now_us - self._energy_us)
+            power = 0
+            for i in range(self.phases):
+                power += self.phase_mv(i) * self.current_ma
+            self._energy_fj += power * (self.now_us - self._energy_us)
         self._energy_us = self.now_us
 
     def energy_mwh(self):

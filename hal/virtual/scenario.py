@@ -32,12 +32,16 @@ def schedule(scenario, board):
 
 def _do(argument):
     board, step = argument
+    if board.plant.catch_up:
+        board.plant.catch_up(board.plant.now_us)
     board.trace.at(board.plant.now_us, "step", {"step": step})
     STEPS[step["do"]](board, step)
 
 
 def _plug(board, step):
-    board.plant.plug(step.get("r_ohm", _plant.R_B), step.get("diode", True))
+    board.plant.plug(
+        step.get("r_ohm", _plant.R_B), step.get("diode", True), step.get("pp_ohm", 220)
+    )
 
 
 def _ohms(board, step):
@@ -49,11 +53,39 @@ def _noise(board, step):
 
 
 def _freeze(board, step):
-    board.pilot.frozen = step.get("fault", True)
+    board.pilot.frozen = _fault(step)
+
+
+def _stick(board, step):
+    board.pilot.stuck_mv = step["mv"] if _fault(step) else None
 
 
 def _link(board, step):
     board.line.up = step["up"]
+
+
+def _reader(board, step):
+    board.reader.silent = _fault(step)
+
+
+def _clock(board, step):
+    board.line.clock_jump_s += int(step["jump_s"])
+
+
+def _mains(board, step):
+    plant = board.plant
+    volts = step.get("v", plant.mains_mv / 1000)
+    hertz = step.get("hz", plant.mains_mhz / 1000)
+    plant.supply(mains_mv=int(volts * 1000 + 0.5), mains_mhz=int(hertz * 1000 + 0.5))
+
+
+def _switch(name):
+    """A step that sets the plant's switch `name`."""
+    return lambda board, step: board.plant.switch(name, _fault(step))
+
+
+def _fault(step):
+    return step.get("fault", True)
 
 
 def _us(step):
@@ -75,5 +107,23 @@ STEPS = {
     "backend": lambda board, step: board.line.send(step["message"], step.get("replayed", False)),
     "noise": _noise,
     "adc_freeze": _freeze,
+    "adc_stuck": _stick,
+    "cp_short": lambda board, step: board.plant.short(step.get("ohm", 80), _us(step)),
+    "rcd": lambda board, step: board.plant.set_residual(_fault(step)),
+    "rcd_mute": _switch("residual_mute"),
+    "pe": _switch("earth_lost"),
+    "estop": _switch("estop"),
+    "door": _switch("door"),
+    "lock": lambda board, step: setattr(board.plant, "lock_jams", _fault(step)),
+    "weld": lambda board, step: board.plant.weld(_fault(step)),
+    "no_close": lambda board, step: board.plant.refuse_to_close(_fault(step)),
+    "phase_loss": lambda board, step: board.plant.supply(phase_missing=_fault(step)),
+    "mains": _mains,
+    "temperature": lambda board, step: setattr(board.plant, "temperature_c", step["c"]),
+    "meter": lambda board, step: board.meter.silence(_fault(step)),
+    "reader": _reader,
+    "clock": _clock,
+    "power": lambda board, step: board.cut_power(_us(step)),
+    "stall": lambda board, step: board.stall(_us(step)),
     "stall_main": lambda board, step: board.stall_main(_us(step)),
 }

@@ -21,12 +21,26 @@ _WALK = (
     ("C", 6200),
     ("D", 40),
     ("C", 6200),
-    ("E", 60),
+    ("E", 500),
     ("C", 31000),
     ("no diode", 60),
     ("diode", 31000),
     ("still", 40),
     ("going", 31000),
+    ("inputs", 1000),
+    ("no inputs", 20),
+    ("conditions", 8000),
+    ("no conditions", 100),
+    ("A", 100),
+    ("B", 35000),
+    ("authorise", 200),
+    ("C", 1200),
+    ("mirror", 400),
+    ("no mirror", 20),
+    ("A", 100),
+    ("B", 35000),
+    ("authorise", 200),
+    ("C", 1200),
     ("main stops", 7000),
     ("main goes", 6500),
     ("stop", 6500),
@@ -47,6 +61,12 @@ def _do(rig, what):
         rig.pilot.diode = what == "diode"
     elif what in ("still", "going"):
         rig.pilot.still = what == "still"
+    elif what in ("inputs", "no inputs"):
+        rig.inputs.word = 0xFF if what == "inputs" else 0
+    elif what in ("mirror", "no mirror"):
+        rig.inputs.mirror = what != "mirror"
+    elif what in ("conditions", "no conditions"):
+        rig.cells[core.CONDITIONS] = (1 << 26) - (1 << 17) if what == "conditions" else 0
     elif what in ("main stops", "main goes"):
         rig.main = what == "main goes"
     else:

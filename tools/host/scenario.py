@@ -130,7 +130,8 @@ class Later(Field):
 
 
 STEPS = {
-    "plug": {"r_ohm": Whole(1, 1_000_000, " ohm", 2740), "diode": Flag(True), "pp_ohm": Later()},
+    "plug": {"r_ohm": Whole(1, 1_000_000, " ohm", 2740), "diode": Flag(True),
+             "pp_ohm": Whole(0, 1_000_000, " ohm", 220, "open")},
     "unplug": {},
     "ready": {},
     "pause": {},
@@ -145,21 +146,29 @@ STEPS = {
     # at least 50 ms lie between two wrong samples, hence at most 20 in a second
     "noise": {"outliers_per_s": Number(0, 20, " per second"),
               "mv": Whole(-20_000, 20_000, " mV", 0)},
-    "adc_freeze": {"fault": Flag(True)},
+    "cp_short": {"ohm": Whole(0, 1_000_000, " ohm", 80),
+                 "for_ms": Number(0.001, YEAR_MS, " ms", None, "for good")},
+    **{name: {"fault": Flag(True)} for name in (
+        "rcd", "rcd_mute", "pe", "weld", "no_close", "lock", "meter", "reader", "estop", "door",
+        "phase_loss", "adc_freeze")},
+    "adc_stuck": {"fault": Flag(True), "mv": Whole(-20_000, 20_000, " mV")},
+    "temperature": {"c": Number(-50, 200, " C", null="sensor lost")},
+    "mains": {"v": Number(0, 500, " V", 230), "hz": Number(0, 100, " Hz", 50)},
+    "power": {"for_ms": Number(0.001, YEAR_MS, " ms")},
+    "stall": {"for_ms": Number(0.001, YEAR_MS, " ms")},
+    "clock": {"jump_s": Whole(-100 * 366 * 86_400, 100 * 366 * 86_400, " s")},
     "stall_main": {"for_ms": Number(0.001, YEAR_MS, " ms")},
 }
 
-LATER_STEPS = (
-    "cp_short", "rcd", "pe", "weld", "no_close", "lock", "meter", "reader", "estop", "door",
-    "phase_loss", "rcd_mute", "adc_stuck", "temperature", "mains", "power", "stall", "clock",
-)
+# Steps of the design that are not simulated yet.
+LATER_STEPS = ()
 
 EVERY_STEP = {"at_ms": Number(0, YEAR_MS, " ms"), "do": Text()}
 
 OUTLET = {
     "kind": OneOf(("ac",), ("dc", "socket", "bay"), "ac"),
     "max_a": Whole(6, 80, " A", 32),
-    "cable": OneOf(("attached",), ("socket",), "attached"),
+    "cable": OneOf(("attached", "socket"), default="attached"),
 }
 
 SCENARIO = {
@@ -167,8 +176,8 @@ SCENARIO = {
     "seed": Whole(0, 2 ** 32 - 1, "", 0),
     "profile": OneOf(("rp2040", "esp32"), default="rp2040"),
     "ticks_start_ms": Whole(0, 2 ** 30 - 1, " ms", 0),
-    "tick_ms": Later(),
-    "phases": Later(),
+    "tick_ms": Number(1, 60_000, " ms", None, "the profile's own"),
+    "phases": Whole(1, 3, "", 1),
 }
 
 
