@@ -77,8 +77,7 @@ def jobs(requirement, chance, phases=PHASES):
     """The jobs of a requirement's runs; raises NotSimulated."""
     for profile in requirement.profiles:
         for variant in requirement.variants:
-            for _ in range(min(phases, requirement.phases or phases)
-                           if requirement.phases != 20 else max(phases, 20)):
+            for _ in range(max(min(phases, requirement.phases or phases), requirement.every)):
                 shift_ms = 0 if requirement.fixed else round(chance.random() * SPREAD_MS, 3)
                 steps = [*requirement.steps, *variant.get("steps", ())]
                 given = {

@@ -10,6 +10,8 @@ Where a limit is not the standard's but our own, `clause` says so: what IEC 6185
 maker, the design (design.md) or the table in firmware/safety/faults.py decides.
 """
 
+import itertools
+
 from .errors import Failed
 
 CARD = "04A1B2C3D4E5F6"
@@ -28,29 +30,31 @@ class Requirement:
 
     `steps`: the scenario's; `variants`: fields of the scenario for one run each ("steps" among
     them are added). `watch`: the trace also has `pilot` and `current` lines.
-    `limits`: [[at_ms, mA]], as a backend would set them. `fixed`: at the instants given, not at a
-    random phase. `begin` and `end` match the lines between which the plot looks closely.
+    `limits`: [[at_ms, mA]], as a backend would set them. `phases`: at most so many random phases,
+    since the run is long or the phase says little; `every`: at least so many. `fixed`: at the
+    instants given, at no random phase.
     """
 
     def __init__(self, id, clause, text, measure, *, least=None, most=None, unit="ms", steps=(),
-                 until_ms=EVENT_MS + 2000, variants=({},), profiles=BOTH, phases=None, limits=(),
-                 watch=False, fixed=False, config=None):
+                 until_ms=EVENT_MS + 2000, variants=({},), profiles=BOTH, phases=None, every=1,
+                 limits=(), watch=False, fixed=False, config=None):
         self.id, self.clause, self.text = id, clause, text
         self.measure = measure
         self.least, self.most, self.unit = least, most, unit
         self.steps, self.until_ms, self.limits = list(steps), until_ms, list(limits)
-        self.variants, self.profiles, self.phases = list(variants), profiles, phases
+        self.variants, self.profiles = list(variants), profiles
+        self.phases, self.every = phases, every
         self.watch, self.fixed, self.config = watch, fixed, config or {}
 
     @property
     def limit(self):
         """The limit in words."""
         unit = " " + self.unit if self.unit else ""
-        if self.least is None:
+        if self.least is None and self.most:
             return "at most %g%s" % (self.most, unit)
         if self.most is None:
             return "at least %g%s" % (self.least, unit)
-        if self.least == self.most:
+        if self.least == self.most or self.least is None:
             return "%g%s" % (self.most, unit)
         return "%g to %g%s" % (self.least, self.most, unit)
 
@@ -156,12 +160,21 @@ def chain(trace, matches):
     return found
 
 
+class Span(float):
+    """A time in ms that knows where in the run it lies."""
+
+    def __new__(cls, begin_us, end_us):
+        """From `begin_us` to `end_us`."""
+        made = super().__new__(cls, (end_us - begin_us) / 1000)
+        made.begin_us, made.end_us = begin_us, end_us
+        return made
+
+
 def time(*matches):
     """ms from the last but one of a chain of lines to the last."""
     def measured(trace):
         found = chain(trace, matches)
-        measured.span = [trace[i]["t_us"] for i in found[-2:]]
-        return [(trace[found[-1]]["t_us"] - trace[found[-2]]["t_us"]) / 1000]
+        return [Span(*(trace[i]["t_us"] for i in found[-2:]))]
     return measured
 
 
@@ -203,7 +216,7 @@ def gaps(match):
         at_us = [line["t_us"] for line in trace if match(line)]
         if len(at_us) < 3:
             raise Never("never: a third such line")
-        return [(b - a) / 1000 for a, b in zip(at_us[:-1], at_us[1:], strict=True)][1:]
+        return [Span(*pair) for pair in itertools.pairwise(at_us)][1:]
     return measured
 
 
@@ -252,8 +265,7 @@ def noisy(mv):
 
 WRONG = [{"steps": [noisy(mv)]} for mv in (12000, 9000, 6000, 3000, 0, -12000)]
 
-REQUIREMENTS = [
-    # --- Table A.6 ---
+SEQUENCES = [
     Requirement(
         "1.1", OURS + IEC + "sequence 1.1 (no limit)", "Plug-in with S2 open: state B is shown",
         time(step("plug"), state("B")), most=100, steps=[at(1000, "plug")], until_ms=3000),
@@ -416,7 +428,9 @@ REQUIREMENTS = [
         "A.5.3-once", "IEC 61851-1 A.5.3", "A vehicle that goes on sleeping is woken once",
         count(state_f, pwm), least=1, most=1, unit="times",
         steps=[at(1000, "plug"), at(2000, "card", uid=CARD)], until_ms=400000, phases=1),
-    # --- levels and duty ---
+]
+
+LEVELS = [
     Requirement(
         "A.4.11-AB", "IEC 61851-1 A.4.11", "The pilot drifts 11.5 V, 9.5 V and back: changes",
         count(state(""), step("plug")), least=2, most=2, unit="changes",
@@ -479,7 +493,9 @@ REQUIREMENTS = [
         "A vehicle that nobody has authorised: steady +12 V, no closing",
         count(either(pwm, state_f, driven)), most=0, unit="times",
         steps=[at(1000, "plug"), at(2000, "card", uid="DEADBEEF"), at(6000, "ready")]),
-    # --- the diode ---
+]
+
+DIODE = [
     Requirement(
         "diode-C", OURS + "peers need 75 to 250 ms", "The diode is shorted in C: open",
         time(closed, step("diode"), opened), most=100,
@@ -506,7 +522,9 @@ REQUIREMENTS = [
         time(closed, opened, closed), least=30000, most=45000,
         steps=charging(event("diode", ok=False), event("diode", after_ms=3000, ok=True)),
         until_ms=EVENT_MS + 50000, phases=2),
-    # --- guards ---
+]
+
+GUARDS = [
     Requirement(
         "guard-C", OURS + "5 s after C is left",
         "C is left and comes back at once: PWM begins again",
@@ -548,7 +566,9 @@ REQUIREMENTS = [
             event("pause" if i % 2 == 0 else "ready", after_ms=2000 * i) for i in range(60)),
             event("ready", after_ms=122000)),
         until_ms=EVENT_MS + 135000, phases=1),
-    # --- lease, main loop, samples, ticks ---
+]
+
+STALLS = [
     Requirement(
         "lease-pwm", OURS + "the request is a lease of 500 ms", "The main loop stalls: PWM ends",
         time(closed, step("stall_main"), steady), most=520,
@@ -595,7 +615,9 @@ REQUIREMENTS = [
         "After a stall of all of Python charging goes on",
         time(closed, metal_open, closed), most=45000, steps=charging(event("stall", for_ms=1000)),
         until_ms=EVENT_MS + 50000, phases=2),
-    # --- noise ---
+]
+
+NOISE = [
     Requirement(
         "noise-A", OURS + "peers 5c, 6", "One wrong sample a second in state A: changes",
         count(either(state(""), fault()), step("noise")), most=0, unit="changes",
@@ -610,15 +632,17 @@ REQUIREMENTS = [
         "One wrong sample a second while charging: changes and openings",
         count(either(state(""), fault(), released), step("noise"), needs=[closed]), most=0,
         unit="changes", steps=charging(), variants=WRONG, until_ms=EVENT_MS + 30000, phases=1),
-    # --- protections ---
+]
+
+PROTECTIONS = [
     Requirement(
         "rcd-rp2040", OURS + "two ticks of 2 ms, and 2 ms", "Residual current: the command falls",
         time(closed, step("rcd"), released), most=6, steps=charging(event("rcd")),
-        profiles=("rp2040",), phases=20),
+        profiles=("rp2040",), every=20),
     Requirement(
         "rcd-esp32", OURS + "two ticks of 10 ms, and 10 ms",
         "Residual current: the command falls", time(closed, step("rcd"), released), most=30,
-        steps=charging(event("rcd")), profiles=("esp32",), phases=20),
+        steps=charging(event("rcd")), profiles=("esp32",), every=20),
     Requirement(
         "rcd", "GB/T 18487.1 sequence 12 (100 ms)", "Residual current: the contactor is open",
         time(closed, step("rcd"), metal_open), most=100, steps=charging(event("rcd"))),
@@ -754,7 +778,9 @@ REQUIREMENTS = [
         "meter", OURS + "5 s, then in good order", "The meter is silent: the offer ends",
         time(closed, step("meter"), no_pwm), least=5000, most=11000,
         steps=charging(event("meter")), until_ms=EVENT_MS + 14000, phases=3),
-    # --- socket outlets ---
+]
+
+SOCKETS = [
     *(Requirement(
         "pp-%d" % amps, "IEC 62196-2 (shared facts 1.5)",
         "A socket outlet of 63 A with a cable of %d A (%d ohm) offers" % (amps, ohm),
@@ -777,7 +803,9 @@ REQUIREMENTS = [
         "lock-closes", IEC + "sequence 4", "A socket outlet with a lock that works: closed",
         time(step("ready"), closed), most=3000,
         variants=[{"outlet": {"cable": "socket"}}], steps=charging(pp_ohm=220)),
-    # --- supply and clock ---
+]
+
+SUPPLY = [
     Requirement(
         "power", OURS + "the coil has no supply", "The supply is cut: the metal is open",
         time(closed, step("power"), metal_open), most=100,
@@ -795,3 +823,17 @@ REQUIREMENTS = [
         unit="faults", steps=[at(0, "plug", r_ohm=882), at(2000, "card", uid=CARD)],
         fixed=True),
 ]
+
+# What the report's parts are called.
+SECTIONS = {
+    "Sequences of Table A.6 and what belongs to them": SEQUENCES,
+    "Levels and duty": LEVELS,
+    "The diode": DIODE,
+    "Guards": GUARDS,
+    "Stalls: main loop, samples, all of Python": STALLS,
+    "Noise": NOISE,
+    "Protections": PROTECTIONS,
+    "Socket outlets": SOCKETS,
+    "Supply and clock": SUPPLY,
+}
+REQUIREMENTS = [one for section in SECTIONS.values() for one in section]

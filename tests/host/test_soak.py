@@ -1,0 +1,36 @@
+"""The short form of `make soak`: a virtual minute each; and that a soak sees what moves."""
+
+import pytest
+
+from tools import soak
+from tools.host import warm
+
+
+def test_short_soak():
+    told = []
+    assert soak.soak(soak.plan_of([], short=True), told.append) == 0, told
+    assert len(told) == 8
+
+
+@pytest.mark.parametrize("step", [
+    {"at_ms": 30000, "do": "adc_freeze"},
+    {"at_ms": 30000, "do": "ohms", "value": 2740, "for_ms": 30},
+])
+def test_a_soak_sees_what_moves(step):
+    job = soak.job("noise-C", "rp2040", 30000)
+    job["scenario"]["steps"].append(step)
+    (trace,) = warm.run_all([job])
+    assert "events, the first of them {'t_us': 300" in soak.problem("noise-C", trace)
+
+
+def test_a_soak_that_does_not_get_there_fails():
+    job = soak.job("nuisance", "esp32", 5000)
+    job["scenario"]["steps"] = job["scenario"]["steps"][:1]
+    (trace,) = warm.run_all([job])
+    assert "expected state C2" in soak.problem("nuisance", trace)
+
+
+def test_soaks_are_as_long_as_promised():
+    plan = soak.plan_of([])
+    assert len(plan) == 8
+    assert all(for_ms == (10 if name == "nuisance" else 24) * 3600000 for name, _, for_ms in plan)

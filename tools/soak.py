@@ -1,0 +1,163 @@
+"""Hold for virtual days what must never happen: wrong samples and stalls that move nothing.
+
+    soak.py [--short] [--hours H] [NAME ...]
+
+Names: noise-A, noise-B, noise-C (24 virtual hours with one wrong sample a second, on each profile:
+no transition) and nuisance (10 virtual hours of charging with what each profile's stalls give: no
+opening). Exit code 0: all of it held.
+"""
+
+import argparse
+import sys
+import threading
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from tools.host import scenario, warm
+
+CARD = "04A1B2C3D4E5F6"
+BEGIN_MS = 10000  # what is watched begins here, when everything is as it shall stay
+SHORT_MS = 60000
+HOUR_MS = 3600 * 1000
+WRONG_MV = (12000, 9000, 6000, 3000, 0, -12000)
+TURN_MS = 10 * 60000  # then the wrong samples read another of these
+MOVES = ("state", "contactor", "fault", "clear", "duty", "error")
+PROFILES = ("rp2040", "esp32")
+
+TO_B = [{"at_ms": 1000, "do": "plug"}, {"at_ms": 2000, "do": "card", "uid": CARD}]
+TO_C = [*TO_B, {"at_ms": 5000, "do": "ready"}]
+# name: (hours, steps to where it shall stay, the last state on the way, wrong samples?)
+SOAKS = {
+    "noise-A": (24, [], "A1", True),
+    "noise-B": (24, TO_B, "B2", True),
+    "noise-C": (24, TO_C, "C2", True),
+    "nuisance": (10, TO_C, "C2", False),
+}
+
+
+def job(name, profile, for_ms, seed=1):
+    """What the soak `name` plays on `profile`, for so many virtual ms."""
+    _, steps, _, noisy = SOAKS[name]
+    steps = list(steps)
+    if noisy:
+        turn_ms = min(TURN_MS, for_ms // len(WRONG_MV))
+        steps += [
+            {"at_ms": at_ms, "do": "noise", "outliers_per_s": 1,
+             "mv": WRONG_MV[i % len(WRONG_MV)]}
+            for i, at_ms in enumerate(range(BEGIN_MS, BEGIN_MS + for_ms, turn_ms))
+        ]
+    given = {"until_ms": BEGIN_MS + for_ms, "profile": profile, "seed": seed, "steps": steps}
+    return {"scenario": scenario.check(given), "keep": MOVES, "progress_ms": 60000}
+
+
+def problem(name, trace):
+    """What moved that should not have, in words; None when nothing did."""
+    state = SOAKS[name][2]
+    before = [line for line in trace if line["t_us"] < BEGIN_MS * 1000]
+    states = [line["value"] for line in before if line["what"] == "state"]
+    charging = [line["closed"] for line in before if line["what"] == "contactor"][-1:] == [True]
+    if states[-1:] != [state] or charging != (state == "C2"):
+        return "expected state %s to begin with, found %s" % (state, before)
+    moved = [line for line in trace if line["t_us"] >= BEGIN_MS * 1000]
+    if moved:
+        return "%d events, the first of them %s" % (len(moved), moved[0])
+    return None
+
+
+def soak(plan, told=print, progress=None):
+    """Run `plan`, a list of (name, profile, virtual ms); returns how many did not hold.
+
+    `told(line)` hears of each result, `progress(share)` of the share of all that is done.
+    """
+    total = sum(for_ms for _, _, for_ms in plan)
+    # the longest first, so that both processors have something to do up to the end
+    waiting = sorted(plan, key=lambda one: one[2])
+    lock = threading.Lock()
+    reached = {}
+    failed = []
+
+    def work():
+        with warm.Warm() as process:
+            while True:
+                with lock:
+                    if not waiting:
+                        return
+                    one = waiting.pop()
+                name, profile, for_ms = one
+                began = time.monotonic()
+
+                def at(t_us, one=one):
+                    with lock:
+                        reached[one] = t_us / 1000
+                        if progress:
+                            progress(sum(reached.values()) / total)
+
+                wrong = problem(name, process.run(job(name, profile, for_ms), at))
+                took_s = time.monotonic() - began
+                with lock:
+                    told("%s %-8s %-6s %.4g virtual hours in %.0f s%s"
+                         % ("FAILED" if wrong else "ok    ", name, profile, for_ms / HOUR_MS,
+                            took_s, ": " + wrong if wrong else ""))
+                    if wrong:
+                        failed.append(one)
+
+    def guarded():
+        try:
+            work()
+        except Exception as error:
+            with lock:
+                waiting.clear()
+                told("FAILED %s" % error)
+                failed.append(error)
+
+    workers = [threading.Thread(target=guarded) for _ in range(min(warm.PROCESSES, len(plan)))]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    return len(failed)
+
+
+def plan_of(names, hours=None, short=False):
+    """The list of (name, profile, virtual ms) for these soaks."""
+    return [
+        (name, profile, SHORT_MS if short else int((hours or SOAKS[name][0]) * HOUR_MS))
+        for name in names or SOAKS
+        for profile in PROFILES
+    ]
+
+
+def main():
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("names", nargs="*", metavar="NAME", help="only these")
+    parser.add_argument("--short", action="store_true", help="one virtual minute each")
+    parser.add_argument("--hours", type=float, help="virtual hours each, instead of 24 and 10")
+    args = parser.parse_args()
+    unknown = [name for name in args.names if name not in SOAKS]
+    if unknown:
+        parser.error("expected some of %s, found %s" % (", ".join(SOAKS), ", ".join(unknown)))
+    began = time.monotonic()
+    terminal = sys.stderr.isatty()
+
+    def progress(share):
+        took_s = time.monotonic() - began
+        if terminal and share:
+            print("\rsoak: %.1f %%, about %.0f min left " % (
+                100 * share, took_s / share * (1 - share) / 60), end="", file=sys.stderr,
+                flush=True)
+
+    def told(line):
+        print(("\r\033[K" if terminal else "") + line, flush=True)
+
+    failed = soak(plan_of(args.names, args.hours, args.short), told, progress)
+    print("soak: %s in %.1f min" % ("%d did not hold" % failed if failed else "all held",
+                                    (time.monotonic() - began) / 60))
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
