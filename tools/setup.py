@@ -82,9 +82,9 @@ def make_venv():
         run("making the venv", *make)
 
 
-def pip_install(*args):
+def pip_install(*args, venv=VENV):
     pip = [
-        os.path.join(BIN, "python"),
+        os.path.join(venv, "bin", "python"),
         "-m",
         "pip",
         "--disable-pip-version-check",
@@ -126,6 +126,16 @@ def install_micropython():
     say("MicroPython {}.{} from {}".format(found[1], found[2], source))
 
 
+def install_pio():
+    """The emulator of RP2040's PIO. Its kind tends to bring a module `micropython` of its own, so
+    it lives in `.venv/pio`.
+    """
+    venv = os.path.join(VENV, "pio")
+    run("making the emulator's venv", os.path.join(BIN, "python"), "-m", "venv", "--clear", venv)
+    only = ("--no-deps", "--ignore-requires-python")
+    pip_install(*only, *lock("requirements-pio.lock"), venv=venv)
+
+
 def install_node():
     """Node and the npm packages."""
     # Node itself instead of the wheel's Python wrapper: it starts faster, and a signal reaches it.
@@ -161,6 +171,8 @@ def main():
             os.path.join(VENV, "typings", port),
             *lock("requirements-{}.lock".format(port)),
         )
+    say("installing the emulator of RP2040's PIO (pip)")
+    install_pio()
     say("installing the 32-bit MicroPython and pyright (npm)")
     install_node()
     say("fetching umqtt")
