@@ -234,8 +234,19 @@ class Sampler:
         word = _CS_EN | _CS_START_ONCE
         self._words = array("I", [word | (p["adc"] - 26) << _CS_AINSEL for p in pilots])
         self._dma = [rp2.DMA() for _ in range(4 * n)]
+        for k, dma in enumerate(self._dma):
+            i, low, reads = self._link(k)
+            if reads:  # one result to its ring
+                dma.config(read=_FIFO, write=self.ring(i, low)[0], count=1)
+            else:  # start a conversion
+                dma.config(read=uctypes.addressof(self._words) + 4 * i, write=_CS, count=1)
         self._seen = []
         self.start()
+
+    def _link(self, k):
+        # (outlet, 0 high or 1 low, 0 starts or 1 reads) of the k-th channel in the circle.
+        n = len(self.pilots)
+        return k // 2 % n, k // 2 // n, k & 1
 
     def slice(self, i):
         """The PWM slice of outlet i's pilot (4.5.2)."""
@@ -253,7 +264,7 @@ class Sampler:
         self._seen = taken
 
     def start(self):
-        """Set all up and let it run, whatever it was at before."""
+        """Let it run, whatever it was at before. The rings go on where they were."""
         mem = machine.mem32
         mem[_PWM + _CLEAR + _EN] = self._mask
         for dma in self._dma:
@@ -263,31 +274,26 @@ class Sampler:
         mem[_FCS] = _FCS_SET_UP
         for _ in range(4):
             mem[_FIFO]  # reading empties it
-        n = len(self.pilots)
         for k, dma in enumerate(self._dma):
-            low = k >= 2 * n
-            i = k // 2 - low * n
-            then = _number(self._dma[(k + 1) % len(self._dma)])
-            if k & 1:  # one result to its ring
-                ctrl = dma.pack_ctrl(
-                    size=1,
-                    inc_read=False,
-                    inc_write=True,
-                    ring_size=5,
-                    ring_sel=True,
-                    treq_sel=_DREQ_ADC,
-                    chain_to=then,
-                )
-                dma.config(read=_FIFO, write=self.ring(i, low)[0], count=1, ctrl=ctrl)
-            else:  # start a conversion: the first outlet's at the wrap, the next's at once
-                request = _DREQ_ALWAYS if i else _DREQ_PWM_WRAP + self._free[low]
-                ctrl = dma.pack_ctrl(
-                    size=2, inc_read=False, inc_write=False, treq_sel=request, chain_to=then
-                )
-                word = uctypes.addressof(self._words) + 4 * i
-                dma.config(read=word, write=_CS, count=1, ctrl=ctrl)
+            i, low, reads = self._link(k)
+            if reads:
+                request = _DREQ_ADC
+            elif i == 0:
+                request = _DREQ_PWM_WRAP + self._free[low]
+            else:  # as soon as the outlet before has its result
+                request = _DREQ_ALWAYS
+            ctrl = dma.pack_ctrl(
+                size=1 if reads else 2,
+                inc_read=False,
+                inc_write=bool(reads),
+                ring_size=5,
+                ring_sel=True,
+                treq_sel=request,
+                chain_to=_number(self._dma[(k + 1) % len(self._dma)]),
+            )
+            dma.config(ctrl=ctrl)
             mem[_DMA + _CTDREQ + _CHANNEL * _number(dma)] = 0  # requests of the past
-        for i in range(n):
+        for i in range(len(self.pilots)):
             mem[_PWM + _SLICE * self.slice(i) + _CTR] = 0
         counts = self.counts
         for i, us in ((0, 1000 - _HIGH_US), (1, _LOW_US)):
@@ -300,8 +306,8 @@ def _number(dma):
     return dma.channel  # which the stubs do not know
 
 
-def _signed(address):
-    return address - (1 << 32) if address >> 31 else address
+def _signed(value):
+    return value - (1 << 32) if value >= 1 << 31 else value
 
 
 class Pilot:
@@ -364,13 +370,13 @@ class Pilot:
             i += 1
         if busy:
             busy = fcs[0] & _FCS_LEVEL | cs[0] & _CS_READY ^ _CS_READY
-        if not busy:
-            i = 0
-            while i < 2:
+        i = 0
+        while i < 2:
+            if not busy:
                 new = (r[_NEW_PLACES + i] - r[_PLACES + i]) & (_RING - 1)
                 r[_TAKEN + i] = (r[_TAKEN + i] + new) & 0x3FFFFFFF
-                r[_PLACES + i] = r[_NEW_PLACES + i]
-                i += 1
+            r[_PLACES + i] = r[_NEW_PLACES + i]
+            i += 1
         w[0] = r[_TAKEN]
         w[1] = r[_TAKEN + 1]
 

@@ -57,6 +57,8 @@ class Chip:
         self.log = []  # (what, number, ...) in the order it was done
         self.fifo = []
         self.converting = None  # (when it ends, its result)
+        self.later = None
+        self.queues = False
         self.channels = {}
         self.active = None
         self.started = {}  # slice: when its counter would have been 0
@@ -71,7 +73,7 @@ class Chip:
     # --- time ---
     def run(self, us):
         """Let `us` pass."""
-        until = self.now + Fraction(us * PERIOD, 1000)
+        until = self.now + Fraction(us) * PERIOD / 1000
         while True:
             events = [(self.wrap(s), s) for s in self.started]
             if self.converting:
@@ -83,6 +85,9 @@ class Chip:
             if event[1] == "converted":
                 self.fifo.append(self.converting[1])
                 self.converting = None
+                if self.later is not None:
+                    self.convert(self.later)
+                    self.later = None
                 self.request(36)
             else:
                 self.request(24 + event[1])
@@ -114,7 +119,9 @@ class Chip:
             self.transfer(channel)
 
     def convert(self, cs):
-        assert self.converting is None
+        if self.converting:  # the datasheet does not say: forgotten, or done next
+            self.later = cs if self.queues else None
+            return
         channel = cs >> 12 & 7
         number = self.pilots.get(channel)
         result = 2000
