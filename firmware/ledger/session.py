@@ -135,13 +135,14 @@ class Session:
             event.meter = tuple(self._reading)
             self._sampled_ms = self._now_ms
         self._seq += 1
-        self._outbox.add(
-            "TransactionEvent", self._payload, event, self._answered if event.token else None, True
-        )
+        on_result = self._answered if event.token else None
+        group = self.transaction_id
+        self._outbox.add("TransactionEvent", self._payload, event, on_result, group)
 
     def _answered(self, result):
         info = result.get("idTokenInfo") if result else None
-        if isinstance(info, dict) and info.get("status") != "Accepted":
+        status = info.get("status") if isinstance(info, dict) else None
+        if isinstance(status, str) and status != "Accepted":
             self.stop("DeAuthorized", "Deauthorized")
 
     def _payload(self, event):

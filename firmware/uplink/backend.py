@@ -12,8 +12,10 @@ from firmware.uplink.outbox import Outbox
 _RETRY_MS = const(10000)
 # After a reconnect with session present what arrives may be the broker's replay.
 _REPLAY_MS = const(5000)
+_LONGEST_S = const(86400)  # between heartbeats, whatever the backend wishes
 _COMMAND_MS = const(60000)  # a request that carries issuedAt is honoured for so long
 _ANSWERS = const(8)  # answers to the backend that may wait for the line
+
 
 class Backend:
     """`who`: {vendorName, model} of the BootNotification. `commands.serve` answers requests;
@@ -54,8 +56,14 @@ class Backend:
         self.link.tick(now_ms)
         if not self.link.up:
             return
-        while self._answers and self.link.publish(self._answers[0], None):
-            self._record("uplink", message=self._answers.pop(0).decode())
+        while self._answers:
+            try:
+                if not self._publish(self._answers[0]):
+                    break
+                self._record("uplink", message=self._answers[0].decode())
+            except ValueError as error:  # longer than the line can ever carry
+                self._record("error", problem=str(error))
+            self._answers.pop(0)
         if diff(now_ms, self._waiting_since_ms) >= self._wait_ms:
             self._waiting_since_ms = now_ms
             if not self.accepted:
@@ -88,10 +96,14 @@ class Backend:
         if result is None:
             return
         self._take_time(result)
-        self.accepted = result.get("status") == "Accepted" and self._wall.is_set
+        status = result.get("status")
+        self.accepted = status == "Accepted" and self._wall.is_set
         interval = result.get("interval")
-        if isinstance(interval, int) and 0 < interval < 86400 * 5:
-            self._wait_ms = interval * 1000
+        if isinstance(interval, bool) or not isinstance(interval, (int, float)) or interval < 1:
+            return
+        # Accepted without a date that can be read is no acceptance: ask again soon.
+        if self.accepted or status != "Accepted":
+            self._wait_ms = int(min(interval, _LONGEST_S)) * 1000
 
     def _beaten(self, result):
         if result is not None:

@@ -28,20 +28,40 @@ class CallError(Exception):
 
 
 def encode(value):
-    """JSON text with sorted keys, so that every interpreter sends the same bytes.
+    """JSON text in ASCII with sorted keys, so that every interpreter sends the same bytes.
 
     A tuple (whole, thousandths) becomes a decimal number: a board's floats have 24 bits, too few
     for an energy register.
     """
     if isinstance(value, dict):
         return "{%s}" % ",".join(
-            ["%s:%s" % (json.dumps(key), encode(value[key])) for key in sorted(value)]
+            ["%s:%s" % (_quote(key), encode(value[key])) for key in sorted(value)]
         )
     if isinstance(value, list):
         return "[%s]" % ",".join([encode(item) for item in value])
     if isinstance(value, tuple):
         return "%d.%03d" % value
+    if isinstance(value, str):
+        return _quote(value)
     return json.dumps(value)
+
+
+def _quote(text):
+    # json.dumps differs between interpreters, and MicroPython's passes on a lone surrogate as
+    # bytes that are no UTF-8.
+    parts = []
+    for c in text:
+        n = ord(c)
+        if c in '"\\':
+            parts.append("\\" + c)
+        elif 32 <= n < 127:
+            parts.append(c)
+        elif n < 0x10000:
+            parts.append("\\u%04x" % n)
+        else:
+            n -= 0x10000
+            parts.append("\\u%04x\\u%04x" % (0xD800 | n >> 10, 0xDC00 | n & 0x3FF))
+    return '"%s"' % "".join(parts)
 
 
 def decode(payload):
@@ -52,7 +72,7 @@ def decode(payload):
     """
     try:
         message = json.loads(str(payload, "utf-8"))
-    except ValueError:
+    except (ValueError, RuntimeError):  # RuntimeError: nested beyond the stack
         raise CallError("RpcFrameworkError", "expected a JSON array, found no JSON")
     if not isinstance(message, list) or len(message) < 3:
         raise CallError("RpcFrameworkError", "expected an array of at least three elements")

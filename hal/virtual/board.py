@@ -139,7 +139,7 @@ class VirtualBoard:
         self.plant.advance(until_us)
 
     def _simulate(self, station, until_us):
-        """Run until the scenario's end, or until a power cut is over; returns whether it was one."""
+        """Run until the scenario's end or the end of a power cut; whether it was one."""
         plant = self.plant
         start_ms = self._start_ms
         tick_us = self._tick_us

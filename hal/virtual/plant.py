@@ -53,7 +53,8 @@ class Plant:
         self._obeys = True
         self._inhibited = False  # it has answered a stop and waits for PWM
         self._stop_number = 0
-        self._restoring = 0
+        self.plugged = False
+        self._restoring = None  # [the resistance that comes back], while `ohms` lasts
         # the pilot
         self.short_ohm = None
         self.permille = 1000
@@ -126,6 +127,8 @@ class Plant:
     def plug(self, r_ohm=R_B, diode=True, pp_ohm=220):
         """A vehicle's plug goes in; in a socket it brings a cable of `pp_ohm`."""
         self.pp_ohm = pp_ohm
+        self.plugged = True
+        self._restoring = None
         self.diode = diode
         self._inhibited = False
         self._wants_ohm = r_ohm
@@ -134,6 +137,8 @@ class Plant:
     def unplug(self):
         """The plug comes out, even out of a lock."""
         self.pp_ohm = None
+        self.plugged = False
+        self._restoring = None
         self._set_ohm(None)
         self.diode = True
 
@@ -141,24 +146,30 @@ class Plant:
         """The vehicle's charger wants `r_ohm`: R_B to pause, R_C to charge, R_D to charge with
         ventilation.
         """
+        if not self.plugged:
+            return  # nobody is there to want anything
         self._inhibited = False
+        self._restoring = None
         self._wants_ohm = r_ohm
         self._set_ohm(r_ohm)
 
     def ohms(self, r_ohm, for_us=None):
         """Any resistance behind the diode (None: open), for `for_us` or for good."""
         self._inhibited = False
-        self._restoring += 1
         if for_us is None:
+            self._restoring = None
             self._wants_ohm = r_ohm
         else:
-            self.at(self.now_us + for_us, self._restore, (self._restoring, self.r_ohm))
+            # One that begins while another lasts ends in what was before both.
+            before = self._restoring[0] if self._restoring else self.r_ohm
+            self._restoring = [before]
+            self.at(self.now_us + for_us, self._restore, self._restoring)
         self._set_ohm(r_ohm)
 
-    def _restore(self, argument):
-        number, r_ohm = argument
-        if number == self._restoring:
-            self._set_ohm(r_ohm)
+    def _restore(self, restoring):
+        if restoring is self._restoring:
+            self._restoring = None
+            self._set_ohm(restoring[0])
 
     def set_diode(self, ok):
         """The vehicle's diode: shorted when not `ok`."""

@@ -33,8 +33,29 @@ class Trace:
 def _text(value):
     if isinstance(value, dict):
         return "{%s}" % ", ".join(
-            ["%s: %s" % (json.dumps(key), _text(value[key])) for key in sorted(value)]
+            ["%s: %s" % (_quote(key), _text(value[key])) for key in sorted(value)]
         )
     if isinstance(value, (list, tuple)):
         return "[%s]" % ", ".join([_text(item) for item in value])
+    if isinstance(value, float) and -1e9 < value < 1e9:
+        # Interpreters differ in a float's last digits; microseconds are the finest that is meant.
+        whole, part = divmod(int(abs(value) * 1000 + 0.5), 1000)
+        return "%s%d.%03d" % ("-" if value < 0 else "", whole, part)
+    if isinstance(value, str):
+        return _quote(value)
     return json.dumps(value)
+
+
+def _quote(text):
+    # In ASCII: json.dumps differs between interpreters.
+    parts = []
+    for c in text:
+        n = ord(c)
+        if 32 <= n < 127 and c not in '"\\':
+            parts.append(c)
+        elif n < 0x10000:
+            parts.append("\\u%04x" % n)
+        else:
+            n -= 0x10000
+            parts.append("\\u%04x\\u%04x" % (0xD800 | n >> 10, 0xDC00 | n & 0x3FF))
+    return '"%s"' % "".join(parts)

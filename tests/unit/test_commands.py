@@ -2,6 +2,8 @@
 changes.
 """
 
+import sys
+
 from tests.pile import CARD, charging, simulate, step
 
 _START = {"idToken": {"idToken": "APP-7", "type": "Central"}, "remoteStartId": 42}
@@ -183,3 +185,42 @@ def test_strange_answers_change_nothing():
         trace, station = simulate(5000, charging(step(50, "backend", message=message)))
         assert not trace.of("error") and not station.errors, message
         assert trace.of("contactor", closed=True), message
+
+
+def test_a_long_foreign_field_does_not_block_the_line():
+    # Its name, raw on the line (MicroPython's JSON bears that) and escaped in the answer, would be
+    # longer than any packet.
+    trace, station = simulate(100, [])
+    name = "\x01" * 1400 if sys.implementation.name == "micropython" else "\u00e9" * 1400
+    text = '[2,"h","RequestStopTransaction",{"transactionId":"a","%s":1}]' % name
+    station.backend._message(text.encode(), False, False)
+    answer = station.backend._answers[0]
+    assert b"FormatViolation" in answer and len(answer) < 2000
+
+
+def test_a_date_that_is_no_text_is_not_fresh():
+    payload = dict(_START)
+    payload["customData"] = {"vendorId": "x", "issuedAt": {}}
+    trace, station = simulate(5000, [step(500, "plug"), _start(2000, payload=payload)])
+    assert _refused(trace, 0, "StaleCommand") and not station.errors
+
+
+def test_strange_boot_answers():
+    for result in (
+        {"status": "Accepted", "currentTime": {}, "interval": 300},
+        {"status": "Accepted", "currentTime": "2026-01-01T00:00:00Z", "interval": "soon"},
+        {"status": "Accepted", "currentTime": "2026-01-01T00:00:00Z", "interval": -5},
+        {"status": "Accepted", "currentTime": "2026-01-01T00:00:00Z", "interval": 1e300},
+        {"status": 5},
+        {},
+    ):
+        trace, station = simulate(100, [])
+        backend = station.backend
+        backend.accepted = False
+        backend._wait_ms = 10000
+        backend._booted(result)
+        good = result.get("currentTime") == "2026-01-01T00:00:00Z"
+        assert backend.accepted == (result.get("status") == "Accepted" and backend._wall.is_set)
+        assert 1000 <= backend._wait_ms <= 86400000, result
+        if not good:
+            assert backend._wait_ms == 10000 or not backend.accepted or backend._wait_ms == 300000

@@ -74,3 +74,10 @@ def test_check_names_the_field_and_the_violation():
     ):
         error = raises(CallError, check, value, _SHAPE)
         assert error.code == code and "payload." in error.description, value
+
+
+def test_text_is_ascii_and_alike_everywhere():
+    text = encode(['\u00e9\n\x01"\\', chr(0x1F600)])
+    assert text == '["\\u00e9\\u000a\\u0001\\"\\\\","\\ud83d\\ude00"]'
+    # What came as an escaped pair goes out as one, whatever the interpreter made of it.
+    assert encode(json.loads('"\\ud83d\\ude00"')) == '"\\ud83d\\ude00"'

@@ -24,7 +24,13 @@ def _outbox(n, transactional=True, on_result=None):
     line = _Line()
     outbox = Outbox("b", line.record)
     for i in range(n):
-        outbox.add("TransactionEvent", lambda i: {"seqNo": i}, i, on_result, transactional)
+        outbox.add(
+            "TransactionEvent",
+            lambda i: {"seqNo": i},
+            i,
+            on_result,
+            "t" if transactional else None,
+        )
     return outbox, line
 
 
@@ -68,8 +74,8 @@ def test_resent_when_no_answer_comes_also_across_the_wrap():
 def test_callerrors_end_in_the_dead_letters_after_three_tries():
     outbox, line = _outbox(1)
     for i in range(3):
-        outbox.tick(i * 30000, line.publish)
-        outbox.result("b-1", None, "InternalError")
+        outbox.tick(i * 2000, line.publish)
+        outbox.result("b-1", None, "InternalError" if i else "")
     outbox.tick(90000, line.publish)
     assert len(line.taken) == 3
     assert outbox.dead_letters == [("b-1", "TransactionEvent", "InternalError")]
@@ -91,7 +97,7 @@ def test_full_refuses_only_what_can_be_left_out():
     outbox, line = _outbox(64)
     assert outbox.crowded
     assert not outbox.add("Heartbeat", dict)
-    assert outbox.add("TransactionEvent", dict, transactional=True)
+    assert outbox.add("TransactionEvent", dict, group="t")
 
 
 def test_a_line_that_takes_nothing_loses_nothing():
@@ -119,3 +125,34 @@ def test_boot_goes_first():
     outbox.add("BootNotification", lambda _: {"seqNo": "boot"})
     outbox.tick(0, line.publish, "BootNotification")
     assert _seqs(line) == ["boot"]
+
+
+def test_nothing_newer_of_a_transaction_overtakes_one_that_was_refused():
+    outbox, line = _outbox(20)
+    outbox.add("TransactionEvent", lambda _: {"seqNo": "other"}, None, None, "u")
+    outbox.tick(0, line.publish)
+    outbox.result("b-1", {})
+    outbox.result("b-2", None, "InternalError")
+    outbox.tick(20, line.publish)
+    assert _seqs(line)[16:] == ["other"]
+    outbox.tick(1000, line.publish)
+    assert _seqs(line)[17:] == [1]
+    outbox.result("b-2", {})
+    outbox.tick(1020, line.publish)
+    assert _seqs(line)[18:20] == [16, 17]
+
+
+def test_a_resend_has_the_same_content():
+    count = []
+
+    def build(_):
+        count.append(1)
+        return {"seqNo": len(count)}
+
+    line = _Line()
+    outbox = Outbox("b", line.record)
+    outbox.add("TransactionEvent", build, None, None, "t")
+    outbox.tick(0, line.publish)
+    outbox.line_lost()
+    outbox.tick(20, line.publish)
+    assert line.taken[0] == line.taken[1]

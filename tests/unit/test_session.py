@@ -178,6 +178,9 @@ def test_the_backend_may_take_its_permission_back():
     # the session itself.
     trace, station = simulate(10000, charging())
     session = station.sessions[0]
+    for strange in ({}, {"idTokenInfo": []}, {"idTokenInfo": {}}, {"idTokenInfo": {"status": 5}}):
+        session._answered(strange)
+        assert session._ending is None
     session._answered({"idTokenInfo": {"status": "Blocked"}})
     assert (
         session._ending == ("DeAuthorized", "Deauthorized") and not station.outlets[0].authorised
@@ -208,3 +211,22 @@ def test_two_profiles_and_the_wrap_of_the_clock_give_the_same_session():
             assert len(trace.messages("TransactionEvent", "Ended")) == 1, (profile, start)
             assert not trace.of("fault"), (profile, start)
             assert 30000 < trace.ms("contactor", 29000, command=False) < 30030
+
+
+def test_what_the_vehicle_was_made_to_do_ends_with_the_vehicle():
+    trace, _ = simulate(
+        12000,
+        [step(1000, "plug"), step(2000, "ohms", value=882, for_ms=5000), step(3000, "unplug")],
+    )
+    assert trace.of("state")[-1]["value"] == "A1"
+    trace, _ = simulate(
+        12000,
+        [
+            step(1000, "plug"),
+            step(2000, "ohms", value=882, for_ms=1000),
+            step(2500, "ohms", value=1300, for_ms=5000),
+        ],
+    )
+    assert trace.of("vehicle")[-1]["r_ohm"] == 2740
+    trace, _ = simulate(5000, [step(1000, "ready")])
+    assert not trace.of("vehicle")
