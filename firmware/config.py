@@ -59,6 +59,7 @@ def load(path):
             not isinstance(value, kind)
             or isinstance(value, bool)
             or not least <= _size(value) <= most
+            or (kind is str and "\0" in value)
         ):
             raise ValueError(
                 "%s: %s: expected %s, found %r" % (path, name, _expected(kind, least, most), value)
@@ -81,10 +82,10 @@ def load(path):
 
 
 def _size(value):
-    return value if isinstance(value, int) else len(value)
+    return value if isinstance(value, int) else len(value.encode())
 
 
 def _expected(kind, least, most):
     if kind is int:
         return "a whole number from %d to %d" % (least, most)
-    return "a text of %d to %d characters" % (least, most)
+    return "a text of %d to %d bytes without NUL" % (least, most)

@@ -2,7 +2,7 @@
 
 from firmware.access.cards import Cards
 from firmware.clock import WallClock
-from firmware.energy.limits import Limits
+from firmware.energy.limits import PILOT, Limits
 from firmware.ledger.session import Session
 from firmware.outlet.ac import AcOutlet
 from firmware.outlet.plug import Plug
@@ -44,6 +44,7 @@ class Station:
                 place.pilot, place.contactor, place.inputs, place.indicator, board.late_ms
             )
             limits = Limits(place.max_ma)
+            limits.set(PILOT, place.pilot.max_ma, place.pilot.max_reason)
             plug = Plug(place.socket, core.cells, limits) if place.socket else None
             delay_ms = board.random(config["start_delay_s"] * 1000 + 1)
             outlet = AcOutlet(core.cells, limits, plug, config["wake_after_s"] * 1000, delay_ms)

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     class Pilot(Protocol):
         """The control pilot of one outlet: 1 kHz through 1 kOhm, +-12 V (IEC 61851-1 annex A)."""
 
+        max_ma: int  # the highest offer at which the sampler still sees the diode
+        max_reason: str  # why no more, in words; "" where it sees it up to 80 A
+
         def set_permille(self, permille: int) -> None:
             """Tick. Offer: 1000 steady +12 V, 0 steady -12 V, between: that part of the period at
             +12 V, from its next period.

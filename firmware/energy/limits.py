@@ -11,11 +11,12 @@ from micropython import const
 from firmware.ticks import add, diff
 
 # Who can bound the current. An index into these is a source.
-SOURCES = ("board", "cable", "temperature", "schedule", "site", "backend", "mains")
+SOURCES = ("board", "cable", "temperature", "schedule", "site", "backend", "mains", "pilot")
 BOARD = const(0)
 CABLE = const(1)
 TEMPERATURE = const(2)
 BACKEND = const(5)
+PILOT = const(7)
 
 NO_LIMIT_MA = const(80000)  # IEC 61851-1 table A.7 ends here
 

@@ -227,6 +227,8 @@ class _Pilot:
         self._trace = board.trace
         self._plant = board.plant
         self.sample = board.pilot.sample
+        self.max_ma = board.pilot.max_ma
+        self.max_reason = board.pilot.max_reason
 
     def set_permille(self, permille):
         self._trace.record("duty", permille=permille)

@@ -72,6 +72,9 @@ class PacedPilot(_Sampler):
     through DMA, without Python.
     """
 
+    max_ma = 80000
+    max_reason = ""
+
     def __init__(self, plant, stretch=1):
         super().__init__(plant, stretch)
         self._low_next = False
@@ -132,6 +135,9 @@ class BurstPilot(_Sampler):
     edge slewed: then the one before it does. A phase of less than 100 us (low: above 90 %, 65 A)
     may give one reading only, which says nothing, and the diode cannot be proven.
     """
+
+    max_ma = 48000  # as hal.mcu.esp32 caps it
+    max_reason = "the sampler cannot prove the diode above 48 A"
 
     def __init__(self, plant, stretch=1):
         super().__init__(plant, stretch)

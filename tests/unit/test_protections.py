@@ -246,3 +246,12 @@ def test_start_delay_after_power_up():
 def test_stretched_ticks():
     trace, _ = simulate(300000, charging(step(100000, "unplug")), tick_ms=200)
     assert len(trace.messages("TransactionEvent", "Ended")) == 1 and not trace.of("fault")
+
+
+def test_esp32_offers_no_more_than_it_can_watch_and_says_so():
+    for profile, ma in (("rp2040", 70000), ("esp32", 48000)):
+        trace, _ = simulate(20000, charging(), profile=profile, outlet={"max_a": 70})
+        limit = trace.of("limit")[0]
+        assert limit["offered_ma"] == ma and not trace.of("fault")
+        assert trace.of("contactor", closed=True)
+    assert limit["reasons"][0]["source"] == "pilot" and "diode" in limit["reasons"][0]["reason"]

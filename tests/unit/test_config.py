@@ -1,0 +1,52 @@
+"""A wrong configuration names file, field and expectation."""
+
+import json
+import os
+
+from firmware import config
+from tests.support import raises
+
+_FILE = "test_config.json"
+
+
+def _load(content):
+    with open(_FILE, "w") as file:
+        file.write(content if isinstance(content, str) else json.dumps(content))
+    try:
+        return config.load(_FILE)
+    finally:
+        os.remove(_FILE)
+
+
+def test_defaults_are_filled_in():
+    found = _load({"station_id": "CP-1"})
+    assert found["root"] == "ocpp" and found["sample_interval_s"] == 60
+    assert sorted(found) == sorted(config.FIELDS)
+
+
+def test_what_is_wrong_is_named():
+    for content, words in (
+        ("", ("not JSON",)),
+        ([], ("JSON object",)),
+        ({}, ("station_id", "missing")),
+        ({"station_id": ""}, ("station_id", "1 to 48")),
+        ({"station_id": 5}, ("station_id", "text")),
+        ({"station_id": "x" * 49}, ("station_id", "1 to 48")),
+        ({"station_id": "\u00e9" * 25}, ("station_id", "bytes")),
+        ({"station_id": "a\0b"}, ("station_id", "NUL")),
+        ({"station_id": "a/b"}, ("station_id", "MQTT")),
+        ({"station_id": "a", "root": "x/#"}, ("root", "MQTT")),
+        ({"station_id": "a", "colour": 1}, ("colour", "no such field")),
+        ({"station_id": "a", "sample_interval_s": 0}, ("sample_interval_s", "1 to 86400")),
+        ({"station_id": "a", "sample_interval_s": True}, ("sample_interval_s", "whole number")),
+        ({"station_id": "a", "sample_interval_s": 1.5}, ("sample_interval_s", "whole number")),
+        ({"station_id": "a", "broker": "nowhere"}, ("broker", "HOST:PORT")),
+        ({"station_id": "a", "broker": "x:99999"}, ("broker", "HOST:PORT")),
+        ({"station_id": "a", "broker": ":1883"}, ("broker", "HOST:PORT")),
+    ):
+        text = str(raises(ValueError, _load, content))
+        assert _FILE in text and all(word in text for word in words), text
+
+
+def test_a_missing_file_is_named():
+    assert "nowhere.json" in str(raises(ValueError, config.load, "nowhere.json"))
