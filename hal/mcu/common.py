@@ -57,7 +57,7 @@ class Supervisor:
     def check(self, counters):
         """Call it every CHECK_MS with a list of integers; returns whether it fed."""
         if len(counters) != len(self._seen):
-            self._seen = list(counters)
+            self._seen = [None] * len(counters)
             self._left_ms = [_ALIVE_MS] * len(counters)
         for i, count in enumerate(counters):
             if count != self._seen[i]:
