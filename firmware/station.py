@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from hal.roles import Board
 
 _MAIN_LOOP_MS = 20
+_GBT_MA = 63000
 VERSION = "0.1.0"
 
 
@@ -40,11 +41,20 @@ class Station:
         self.backend = Backend(config, who, nonce, self._wall, commands, self._record)
         self.supervisions = []
         for place in board.outlets:
+            gbt = place.standard == "gbt18487"
             core = Safety(
-                place.pilot, place.contactor, place.inputs, place.indicator, board.late_ms
+                place.pilot,
+                place.contactor,
+                place.inputs,
+                place.indicator,
+                board.late_ms,
+                place.ventilated,
+                gbt,
             )
             limits = Limits(place.max_ma)
             limits.set(PILOT, place.pilot.max_ma, place.pilot.max_reason)
+            if gbt and place.pilot.max_ma > _GBT_MA:
+                limits.set(PILOT, _GBT_MA, "GB/T 18487.1 ends at 63 A")
             plug = Plug(place.socket, core.cells, limits) if place.socket else None
             delay_ms = board.random(config["start_delay_s"] * 1000 + 1)
             outlet = AcOutlet(core.cells, limits, plug, config["wake_after_s"] * 1000, delay_ms)

@@ -131,6 +131,8 @@ if TYPE_CHECKING:
         kind: str
         max_ma: int
         phases: int  # 1 or 3
+        standard: str  # "iec61851", or "gbt18487": no state D, at most 63 A (90 % duty)
+        ventilated: bool  # the site has ventilation, so that state D may charge
         pilot: Pilot
         contactor: Contactor
         inputs: Inputs

@@ -108,6 +108,8 @@ _IN_ORDER = sum([1 << i for i, fault in enumerate(FAULTS) if not fault[3]])
 # and letter i + 1. So no band is undefined: a vehicle that drifts around 6 V (the e-Golf) stays in
 # C as long as it stays between 4.2 and 7.8 V, and what lies outside is B or D, which open.
 _BOUND_MV = (10500, 7500, 4500, 1500)
+# GB/T 18487.1 has no state D: what lies below C is no vehicle's state.
+_GBT_BOUND_MV = (10500, 7500, 4500, 4500)
 _HYSTERESIS_MV = const(300)
 _DIODE_MV = const(-10000)  # the low plateau must lie below (nominal -12 V, facts 1.2)
 # Samples after a change of duty before they are believed: one period to take effect, three to
@@ -147,7 +149,7 @@ class Safety:
     """Decides about one contactor and one pilot.
 
     `late_ms`: a tick that comes later than this while driven opens. `ventilated`: the site has
-    ventilation for state D.
+    ventilation for state D. `gbt`: by GB/T 18487.1 instead of IEC 61851-1.
     """
 
     def __init__(
@@ -158,6 +160,7 @@ class Safety:
         indicator: "Indicator",
         late_ms,
         ventilated=False,
+        gbt=False,
     ):
         self.cells = array("i", [0] * _CELLS)
         self.cells[PERMILLE] = 1000
@@ -176,6 +179,7 @@ class Safety:
         self._indicator = indicator
         self._late_ms = late_ms
         self._last_charging = 3 if ventilated else 2
+        self._bounds = _GBT_BOUND_MV if gbt else _BOUND_MV
         contactor.drive(False)
         pilot.set_permille(1000)
 
@@ -255,9 +259,10 @@ class Safety:
         elif permille:
             mv = _median(w[2], w[3], w[4])
             c[LEVEL_MV] = mv
-            while letter > 0 and mv > _BOUND_MV[letter - 1] + _HYSTERESIS_MV:
+            bounds = self._bounds
+            while letter > 0 and mv > bounds[letter - 1] + _HYSTERESIS_MV:
                 letter -= 1
-            while letter < 4 and mv < _BOUND_MV[letter] - _HYSTERESIS_MV:
+            while letter < 4 and mv < bounds[letter] - _HYSTERESIS_MV:
                 letter += 1
             if letter == 0 and c[_LETTER] != 0:
                 c[DEPARTED] = (c[DEPARTED] + 1) & 0xFFFF

@@ -56,22 +56,24 @@ class VirtualBoard:
         self.real_time = real_time
         self._seed = scenario.get("seed", 0)
         self._start_ms = scenario.get("ticks_start_ms", 0)
-        max_ma = int(outlet.get("max_a", 32) * 1000)
         profile_us, late_ms, sampler = _PROFILES[scenario.get("profile", "rp2040")]
         # A stretched tick stretches with it what is measured in ticks.
         self._tick_us = int((scenario.get("tick_ms") or profile_us / 1000) * 1000)
         stretch = max(self._tick_us // profile_us, 1)
         self.late_ms = late_ms * stretch
         self._boots = 1
-        phases = scenario.get("phases", 1)
-        self.plant = Plant(self._seed, self._plant_event, _HOLD_MS * stretch, phases)
-        self.trace = self.log = Trace(trace_file, lambda: self.plant.now_us)
         self._collects = sampler is BurstPilot
-        self.pilot = sampler(self.plant, stretch)
+        self.outlets = []
+        for number in range(1, scenario.get("outlets", 1) + 1):
+            place = _Outlet(outlet, self._seed, scenario.get("phases", 1), stretch)
+            place.trace = Trace(trace_file, place.now_us, number)
+            place.furnish(sampler, stretch, outlet)
+            self.outlets.append(place)
+        self.plant = self.outlets[0].plant
+        self.trace = self.log = self.outlets[0].trace
         self.reader = _Reader()
         self.line = SimulatedLine(self.plant)
         self.clock = self
-        self.outlets = [_Outlet(self, outlet, max_ma)]
         self._main_stalled_until_us = 0
         self._stalled_until_us = 0
         if real_time:
@@ -101,7 +103,8 @@ class VirtualBoard:
 
     def cut_power(self, for_us):
         """The supply of pile and vehicle is gone for `for_us`; then the firmware boots."""
-        self.plant.power(False)
+        for place in self.outlets:
+            place.plant.power(False)
         self.stall(for_us)
 
     def _introduce(self):
@@ -112,9 +115,6 @@ class VirtualBoard:
         self.trace.record(
             "interpreter", name=implementation.name, version=version, platform=sys.platform
         )
-
-    def _plant_event(self, what, fields, t_us):
-        self.trace.at(t_us, what, fields)
 
     def run(self, station):
         """Run `station` until the scenario's end."""
@@ -136,7 +136,11 @@ class VirtualBoard:
             self.trace.record("boot", reason="PowerUp")
             self.line.cut()
             station = station.__class__(self, station.config)
-        self.plant.advance(until_us)
+        self._advance(until_us)
+
+    def _advance(self, t_us):
+        for place in self.outlets:
+            place.plant.advance(t_us)
 
     def _simulate(self, station, until_us):
         """Run until the scenario's end or the end of a power cut; whether it was one."""
@@ -147,16 +151,18 @@ class VirtualBoard:
         next_us = plant.now_us + plant.random.below(tick_us)  # the timer's phase against the pilot
         main_us = plant.now_us
         collect_us = plant.now_us + 500000 if self._collects else 1 << 60
+        advance = plant.advance if len(self.outlets) == 1 else self._advance
         while next_us <= until_us:
-            plant.advance(next_us)
+            advance(next_us)
             if next_us < self._stalled_until_us:
                 if not plant.powered:
-                    plant.advance(self._stalled_until_us)
-                    plant.power(True)
+                    advance(self._stalled_until_us)
+                    for place in self.outlets:
+                        place.plant.power(True)
                     return plant.now_us <= until_us
                 # All of Python stands still. Ticks that were missed fire in a burst afterwards.
                 next_us = self._stalled_until_us
-                plant.advance(next_us)
+                advance(next_us)
                 safety_tick((start_ms + next_us // 1000) & _TICKS)
                 safety_tick((start_ms + next_us // 1000) & _TICKS)
                 continue
@@ -208,27 +214,39 @@ class VirtualBoard:
 
 
 class _Outlet:
-    # The hardware of the one outlet.
-    def __init__(self, board, outlet, max_ma):
+    # One outlet's plant, and its hardware behind the roles.
+    def __init__(self, outlet, seed, phases, stretch):
         self.kind = outlet.get("kind", "ac")
-        self.max_ma = max_ma
-        self.phases = board.plant.phases
-        self.pilot = _Pilot(board)
-        self.contactor = _Contactor(board.plant)
-        self.inputs = _Inputs(board.plant)
-        self.indicator = _Indicator(board.trace)
-        self.meter = board.meter = _Meter(board.plant)
-        self.thermometer = _Thermometer(board.plant)
-        self.socket = _Socket(board.plant) if outlet.get("cable") == "socket" else None
+        self.standard = outlet.get("standard", "iec61851")
+        self.ventilated = outlet.get("ventilated", False)
+        self.max_ma = int(outlet.get("max_a", 32) * 1000)
+        self.phases = phases
+        self.plant = Plant(seed, self._event, _HOLD_MS * stretch, phases)
+
+    def furnish(self, sampler, stretch, outlet):
+        self.sampler = sampler(self.plant, stretch)
+        self.pilot = _Pilot(self)
+        self.contactor = _Contactor(self.plant)
+        self.inputs = _Inputs(self.plant)
+        self.indicator = _Indicator(self.trace)
+        self.meter = _Meter(self.plant)
+        self.thermometer = _Thermometer(self.plant)
+        self.socket = _Socket(self.plant) if outlet.get("cable") == "socket" else None
+
+    def now_us(self):
+        return self.plant.now_us
+
+    def _event(self, what, fields, t_us):
+        self.trace.at(t_us, what, fields)
 
 
 class _Pilot:
-    def __init__(self, board):
-        self._trace = board.trace
-        self._plant = board.plant
-        self.sample = board.pilot.sample
-        self.max_ma = board.pilot.max_ma
-        self.max_reason = board.pilot.max_reason
+    def __init__(self, place):
+        self._trace = place.trace
+        self._plant = place.plant
+        self.sample = place.sampler.sample
+        self.max_ma = place.sampler.max_ma
+        self.max_reason = place.sampler.max_reason
 
     def set_permille(self, permille):
         self._trace.record("duty", permille=permille)

@@ -19,45 +19,50 @@ def load(path):
     except ValueError:
         raise ValueError("%s: not JSON; expected a scenario" % path)
     for i, step in enumerate(scenario["steps"]):
-        if step["do"] not in STEPS:
+        if step["do"] not in STEPS and step["do"] not in STATION_STEPS:
             raise ValueError("%s: steps[%d].do: %r is not simulated yet" % (path, i, step["do"]))
     return scenario
 
 
 def schedule(scenario, board):
-    """Queue every step on the board's plant."""
+    """Queue every step on the plant of its outlet, the first unless it says `outlet`."""
     for step in scenario["steps"]:
-        board.plant.at(int(step["at_ms"] * 1000 + 0.5), _do, (board, step))
+        place = board.outlets[step.get("outlet", 1) - 1]
+        place.plant.at(int(step["at_ms"] * 1000 + 0.5), _do, (board, place, step))
 
 
 def _do(argument):
-    board, step = argument
-    if board.plant.catch_up:
-        board.plant.catch_up(board.plant.now_us)
-    board.trace.at(board.plant.now_us, "step", {"step": step})
-    STEPS[step["do"]](board, step)
+    board, place, step = argument
+    if place.plant.catch_up:
+        place.plant.catch_up(place.plant.now_us)
+    place.trace.at(place.plant.now_us, "step", {"step": step})
+    do = step["do"]
+    if do in STATION_STEPS:
+        STATION_STEPS[do](board, step)
+    else:
+        STEPS[do](place, step)
 
 
-def _plug(board, step):
-    board.plant.plug(
+def _plug(place, step):
+    place.plant.plug(
         step.get("r_ohm", _plant.R_B), step.get("diode", True), step.get("pp_ohm", 220)
     )
 
 
-def _ohms(board, step):
-    board.plant.ohms(step["value"], _us(step))
+def _ohms(place, step):
+    place.plant.ohms(step["value"], _us(step))
 
 
-def _noise(board, step):
-    board.pilot.noise(step["outliers_per_s"], step.get("mv", 0))
+def _noise(place, step):
+    place.sampler.noise(step["outliers_per_s"], step.get("mv", 0))
 
 
-def _freeze(board, step):
-    board.pilot.frozen = _fault(step)
+def _freeze(place, step):
+    place.sampler.frozen = _fault(step)
 
 
-def _stick(board, step):
-    board.pilot.stuck_mv = step["mv"] if _fault(step) else None
+def _stick(place, step):
+    place.sampler.stuck_mv = step["mv"] if _fault(step) else None
 
 
 def _link(board, step):
@@ -72,8 +77,8 @@ def _clock(board, step):
     board.line.clock_jump_s += int(step["jump_s"])
 
 
-def _mains(board, step):
-    plant = board.plant
+def _mains(place, step):
+    plant = place.plant
     volts = step.get("v", plant.mains_mv / 1000)
     hertz = step.get("hz", plant.mains_mhz / 1000)
     plant.supply(mains_mv=int(volts * 1000 + 0.5), mains_mhz=int(hertz * 1000 + 0.5))
@@ -81,7 +86,7 @@ def _mains(board, step):
 
 def _switch(name):
     """A step that sets the plant's switch `name`."""
-    return lambda board, step: board.plant.switch(name, _fault(step))
+    return lambda place, step: place.plant.switch(name, _fault(step))
 
 
 def _fault(step):
@@ -92,35 +97,39 @@ def _us(step):
     return int(step["for_ms"] * 1000 + 0.5) if step.get("for_ms") is not None else None
 
 
-# step: what it does, given the board and the step
+# step: what it does to an outlet, given its hardware and the step
 STEPS = {
     "plug": _plug,
-    "unplug": lambda board, step: board.plant.unplug(),
-    "ready": lambda board, step: board.plant.want(_plant.R_C),
-    "pause": lambda board, step: board.plant.want(_plant.R_B),
-    "vent": lambda board, step: board.plant.want(_plant.R_D),
+    "unplug": lambda place, step: place.plant.unplug(),
+    "ready": lambda place, step: place.plant.want(_plant.R_C),
+    "pause": lambda place, step: place.plant.want(_plant.R_B),
+    "vent": lambda place, step: place.plant.want(_plant.R_D),
     "ohms": _ohms,
-    "diode": lambda board, step: board.plant.set_diode(step["ok"]),
-    "card": lambda board, step: board.reader.show(step["uid"]),
-    "draw": lambda board, step: board.plant.draw(step.get("ma"), step.get("obey", True)),
-    "link": _link,
-    "backend": lambda board, step: board.line.send(step["message"], step.get("replayed", False)),
+    "diode": lambda place, step: place.plant.set_diode(step["ok"]),
+    "draw": lambda place, step: place.plant.draw(step.get("ma"), step.get("obey", True)),
     "noise": _noise,
     "adc_freeze": _freeze,
     "adc_stuck": _stick,
-    "cp_short": lambda board, step: board.plant.short(step.get("ohm", 80), _us(step)),
-    "rcd": lambda board, step: board.plant.set_residual(_fault(step)),
+    "cp_short": lambda place, step: place.plant.short(step.get("ohm", 80), _us(step)),
+    "rcd": lambda place, step: place.plant.set_residual(_fault(step)),
     "rcd_mute": _switch("residual_mute"),
     "pe": _switch("earth_lost"),
     "estop": _switch("estop"),
     "door": _switch("door"),
-    "lock": lambda board, step: setattr(board.plant, "lock_jams", _fault(step)),
-    "weld": lambda board, step: board.plant.weld(_fault(step)),
-    "no_close": lambda board, step: board.plant.refuse_to_close(_fault(step)),
-    "phase_loss": lambda board, step: board.plant.supply(phase_missing=_fault(step)),
+    "lock": lambda place, step: setattr(place.plant, "lock_jams", _fault(step)),
+    "weld": lambda place, step: place.plant.weld(_fault(step)),
+    "no_close": lambda place, step: place.plant.refuse_to_close(_fault(step)),
+    "phase_loss": lambda place, step: place.plant.supply(phase_missing=_fault(step)),
     "mains": _mains,
-    "temperature": lambda board, step: setattr(board.plant, "temperature_c", step["c"]),
-    "meter": lambda board, step: board.meter.silence(_fault(step)),
+    "temperature": lambda place, step: setattr(place.plant, "temperature_c", step["c"]),
+    "meter": lambda place, step: place.meter.silence(_fault(step)),
+}
+
+# and what the whole station feels, given the board and the step
+STATION_STEPS = {
+    "card": lambda board, step: board.reader.show(step["uid"]),
+    "link": _link,
+    "backend": lambda board, step: board.line.send(step["message"], step.get("replayed", False)),
     "reader": _reader,
     "clock": _clock,
     "power": lambda board, step: board.cut_power(_us(step)),

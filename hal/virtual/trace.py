@@ -6,11 +6,14 @@ import json
 
 
 class Trace:
-    """Lines to the open `file`. `clock()` tells the plant's microseconds."""
+    """Lines to the open `file`. `clock()` tells the plant's microseconds. Lines of an `outlet`
+    beyond the first say which.
+    """
 
-    def __init__(self, file, clock):
+    def __init__(self, file, clock, outlet=1):
         self._file = file
         self._clock = clock
+        self._outlet = outlet
 
     def record(self, what, **fields):
         """Write `what` with its `fields`, at the plant's time."""
@@ -19,6 +22,8 @@ class Trace:
     def at(self, t_us, what, fields):
         """Write `what` with its `fields` as of `t_us`. A field `message` is JSON text already."""
         parts = ['{"t_us": %d, "what": "%s"' % (t_us, what)]
+        if self._outlet > 1:
+            parts.append(', "outlet": %d' % self._outlet)
         for key in sorted(fields):
             value = fields[key]
             parts.append(', "%s": %s' % (key, value if key == "message" else _text(value)))

@@ -390,3 +390,15 @@ def test_vehicles_that_change_places_while_the_main_loop_stands_still():
     rig.run(100)
     assert rig.outlet.departed and not rig.outlet.authorised
     assert rig.pilot.permille == 1000
+
+
+def test_gbt_has_no_state_d():
+    rig = Rig(gbt=True)
+    rig.charge()
+    rig.vehicle("D")
+    assert rig.until(lambda: not rig.contactor.on, 100) <= 4
+    rig.run(500)
+    assert rig.lamps.name == "E" and rig.lamps.faults == {"PilotFault"}
+    rig.vehicle("C")
+    rig.until(lambda: rig.contactor.on, 40000)
+    assert not rig.lamps.faults

@@ -145,7 +145,9 @@ def test_steps_stay_as_given_and_are_sorted():
     assert checked == {
         "until_ms": 5000, "seed": 0, "profile": "rp2040", "ticks_start_ms": 0,
         "tick_ms": None, "phases": 1,
-        "outlet": {"kind": "ac", "max_a": 32, "cable": "attached"},
+        "outlet": {"kind": "ac", "max_a": 32, "cable": "attached", "standard": "iec61851",
+                   "ventilated": False},
+        "outlets": 1,
         "steps": [
             {"at_ms": 1000, "do": "plug"},
             {"at_ms": 1000, "do": "link", "up": False},

@@ -255,3 +255,39 @@ def test_esp32_offers_no_more_than_it_can_watch_and_says_so():
         assert limit["offered_ma"] == ma and not trace.of("fault")
         assert trace.of("contactor", closed=True)
     assert limit["reasons"][0]["source"] == "pilot" and "diode" in limit["reasons"][0]["reason"]
+
+
+def test_two_outlets_do_not_disturb_each_other():
+    start = {"idToken": {"idToken": "APP", "type": "Central"}, "remoteStartId": 1, "evseId": 2}
+    for profile in _PROFILES:
+        trace, station = simulate(
+            60000,
+            charging(
+                step(1500, "plug", outlet=2),
+                step(4000, "backend", message=[2, "r", "RequestStartTransaction", start]),
+                step(5000, "ready", outlet=2),
+                step(20000, "estop"),
+                step(40000, "unplug", outlet=2),
+            ),
+            profile=profile,
+            outlets=2,
+        )
+        second = trace.of("contactor", outlet=2, command=False, closed=True)
+        assert 40000 <= second[0]["t_us"] / 1000 <= 40030
+        first = [line for line in trace.of("contactor", command=False) if "outlet" not in line]
+        assert 20000 <= first[1]["t_us"] / 1000 <= 20030
+        ended = trace.messages("TransactionEvent", "Ended")
+        assert [event["evse"]["id"] for event in ended] == [2]
+        assert not trace.of("fault", outlet=2) and not trace.of("error")
+
+
+def test_gbt_ends_at_63_a():
+    trace, _ = simulate(20000, charging(), outlet={"max_a": 80, "standard": "gbt18487"})
+    assert trace.of("duty")[1]["permille"] == 892
+    assert trace.of("limit")[0]["reasons"][0]["reason"] == "GB/T 18487.1 ends at 63 A"
+
+
+def test_ventilation_lets_state_d_charge():
+    for ventilated in (True, False):
+        trace, _ = simulate(20000, charging(step(9000, "vent")), outlet={"ventilated": ventilated})
+        assert bool(trace.ms("contactor", 9000, command=False)) != ventilated

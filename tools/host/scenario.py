@@ -99,12 +99,12 @@ class OneOf(Field):
         self.words, self.later = words, later
 
     def kind(self):
-        return "one of %s" % ", ".join('"%s"' % word for word in self.words)
+        return "one of %s" % ", ".join(json.dumps(word) for word in self.words)
 
     def parse(self, value, where):
         if isinstance(value, str) and value in self.later:
             raise not_yet(where, value, self.expectation())
-        if not isinstance(value, str) or value not in self.words:
+        if isinstance(value, bool) or value not in self.words:
             raise self.wrong(value, where)
         return value
 
@@ -163,12 +163,15 @@ STEPS = {
 # Steps of the design that are not simulated yet.
 LATER_STEPS = ()
 
-EVERY_STEP = {"at_ms": Number(0, YEAR_MS, " ms"), "do": Text()}
+# `outlet`, `outlets`, `standard` and `ventilated` are ours, beyond the design's format.
+EVERY_STEP = {"at_ms": Number(0, YEAR_MS, " ms"), "do": Text(), "outlet": Whole(1, 4, "", 1)}
 
 OUTLET = {
     "kind": OneOf(("ac",), ("dc", "socket", "bay"), "ac"),
     "max_a": Whole(6, 80, " A", 32),
     "cable": OneOf(("attached", "socket"), default="attached"),
+    "standard": OneOf(("iec61851", "gbt18487"), default="iec61851"),
+    "ventilated": Flag(False),
 }
 
 SCENARIO = {
@@ -177,7 +180,8 @@ SCENARIO = {
     "profile": OneOf(("rp2040", "esp32"), default="rp2040"),
     "ticks_start_ms": Whole(0, 2 ** 30 - 1, " ms", 0),
     "tick_ms": Number(1, 60_000, " ms", None, "the profile's own"),
-    "phases": Whole(1, 3, "", 1),
+    "phases": OneOf((1, 3), default=1),
+    "outlets": Whole(1, 4, "", 1),
 }
 
 
@@ -254,6 +258,10 @@ def check(scenario):
     complete = fill(SCENARIO, given, "")
     complete["outlet"] = fill(OUTLET, outlet, "outlet.")
     checked = [check_step(step, "steps[%d]" % index) for index, step in enumerate(steps)]
+    for index, step in enumerate(checked):
+        if step.get("outlet", 1) > complete["outlets"]:
+            raise BadInput("steps[%d].outlet: expected at most %d (the field outlets), found %d"
+                           % (index, complete["outlets"], step["outlet"]))
     complete["steps"] = sorted(checked, key=lambda step: step["at_ms"])
     return complete
 
