@@ -13,14 +13,14 @@ def test_short_soak():
 
 
 @pytest.mark.parametrize("step", [
-    {"at_ms": 30000, "do": "adc_freeze"},
-    {"at_ms": 30000, "do": "ohms", "value": 2740, "for_ms": 30},
+    {"at_ms": 60000, "do": "adc_freeze"},
+    {"at_ms": 60000, "do": "ohms", "value": 2740, "for_ms": 30},
 ])
 def test_a_soak_sees_what_moves(step):
     job = soak.job("noise-C", "rp2040", 30000)
     job["scenario"]["steps"].append(step)
     (trace,) = warm.run_all([job])
-    assert "events, the first of them {'t_us': 300" in soak.problem("noise-C", trace)
+    assert "events, the first of them {'t_us': 600" in soak.problem("noise-C", trace)
 
 
 def test_a_soak_that_does_not_get_there_fails():

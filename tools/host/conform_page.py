@@ -346,7 +346,7 @@ padding:8px 16px;cursor:pointer;color:inherit}
 .r:last-of-type{border-radius:0 0 10px 10px}
 summary{list-style:none;cursor:pointer}
 summary::-webkit-details-marker{display:none}
-.r>summary,.head{display:grid;grid-template-columns:52px 116px minmax(220px,1fr) 150px 76px 76px
+.r>summary,.head{display:grid;grid-template-columns:52px 128px minmax(220px,1fr) 150px 76px 76px
 124px;gap:10px;align-items:center;padding:8px 14px}
 .r>summary:hover{background:#f3f6f9}
 .r[open]>summary{background:#eef3f8}

@@ -12,7 +12,7 @@ from . import pile_process
 from .errors import Failed
 
 PROGRAM = "from tools.warm import main; main()"
-PROCESSES = min(2, os.cpu_count() or 1)
+PROCESSES = min(8, os.cpu_count() or 1)
 
 
 class Warm:
