@@ -44,7 +44,7 @@ class Plant:
         self._on_event = on_event
         self._queue = []  # (due us, number, function, argument), soonest last
         self._queued = 0
-        self._next_us = 1 << 60
+        self.next_us = 1 << 60  # when the next event is due
         # the vehicle
         self.r_ohm = None
         self.diode = True
@@ -109,13 +109,13 @@ class Plant:
         while i > 0 and queue[i - 1][0] <= t_us:
             i -= 1
         queue.insert(i, (t_us, self._queued, function, argument))
-        self._next_us = queue[-1][0]
+        self.next_us = queue[-1][0]
 
     def advance(self, t_us):
         """Let time pass until `t_us`."""
-        while self._next_us <= t_us:
+        while self.next_us <= t_us:
             due_us, _, function, argument = self._queue.pop()
-            self._next_us = self._queue[-1][0] if self._queue else 1 << 60
+            self.next_us = self._queue[-1][0] if self._queue else 1 << 60
             if due_us > self.now_us:
                 self.now_us = due_us
             function(argument)
