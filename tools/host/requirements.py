@@ -157,6 +157,11 @@ def either(*matchers):
     return lambda line: any(match(line) for match in matchers)
 
 
+def on(outlet, match):
+    """A line of this outlet of several."""
+    return lambda line: line.get("outlet", 1) == outlet and match(line)
+
+
 # --- what to measure in a trace ---
 
 def first(trace, match, after=-1):
@@ -256,6 +261,11 @@ def charging(*more, **plug):
     return [at(1000, "plug", **plug), at(2000, "card", uid=CARD), at(6000, "ready"), *more]
 
 
+def ventilated(*more):
+    """A vehicle asks for ventilation and charges, as `charging`."""
+    return [at(1000, "plug"), at(2000, "card", uid=CARD), at(6000, "vent"), *more]
+
+
 def event(do, after_ms=0, **fields):
     """A step at the time of the event that is measured."""
     return at(EVENT_MS + after_ms, do, **fields)
@@ -278,6 +288,9 @@ def noisy(mv):
     return at(EVENT_MS - 500, "noise", outliers_per_s=1, mv=mv)
 
 
+START_2 = [2, "start-2", "RequestStartTransaction", {
+    "remoteStartId": 2, "evseId": 2, "idToken": {"idToken": "DRIVER", "type": "Central"}}]
+VENTILATED = [{"outlet": {"ventilated": True}}]
 WRONG = [{"steps": [noisy(mv)]} for mv in (12000, 9000, 6000, 3000, 0, -12000)]
 
 SEQUENCES = [
@@ -307,6 +320,10 @@ SEQUENCES = [
         "2.2", IEC + "sequence 2.2", "Unplugged in state C: the contactor is open",
         time(closed, step("unplug"), opened), most=100, steps=charging(event("unplug"))),
     Requirement(
+        "2.2-D", IEC + "sequence 2.2", "Unplugged in state D of a ventilated site: open",
+        time(closed, step("unplug"), opened), most=100, variants=VENTILATED,
+        steps=ventilated(event("unplug"))),
+    Requirement(
         "3.1", OURS + IEC + "sequence 3.1 (no limit)", "Authorised in state B: PWM begins",
         time(step("card"), pwm), most=1000, steps=charging()),
     Requirement(
@@ -320,6 +337,10 @@ SEQUENCES = [
     Requirement(
         "4", IEC + "sequence 4", "The vehicle asks while PWM is on: the contactor is closed",
         time(step("ready"), closed), most=3000, steps=charging()),
+    Requirement(
+        "4-D", IEC + "sequence 4",
+        "The vehicle asks for ventilation that the site has, PWM on: the contactor is closed",
+        time(step("vent"), closed), most=3000, variants=VENTILATED, steps=ventilated()),
     Requirement(
         "4-settle", OURS + "vehicles that flicker (peers 5c, 3)",
         "It closes only after C has been steady for 500 ms, counted in ticks",
@@ -370,6 +391,10 @@ SEQUENCES = [
         "8.1-D", IEC + "sequence 8.1",
         "The vehicle asks for ventilation that the site has not (C to D): the contactor is open",
         time(closed, step("vent"), opened), most=100, steps=charging(event("vent"))),
+    Requirement(
+        "8.1-D-B", IEC + "sequence 8.1", "S2 opens in state D of a ventilated site: open",
+        time(closed, step("pause"), opened), most=100, variants=VENTILATED,
+        steps=ventilated(event("pause"))),
     Requirement(
         "8.2", IEC + "sequence 8.2", "The pilot's wire is lost: the contactor is open",
         time(closed, step("ohms"), opened), most=100,
@@ -526,6 +551,17 @@ LEVELS = [
         "A board of 80 A with an ESP32, whose bursts miss the short low phase: charges, no fault",
         count(fault(), needs=[closed]), most=0, unit="faults", steps=charging(), phases=2,
         variants=[{"outlet": {"max_a": 80}}], profiles=("esp32",)),
+    Requirement(
+        "gbt-clamp", "GB/T 18487.1 (shared facts 1.3)",
+        "A GB/T board of 80 A offers what the standard ends at", first_offer, least=62.5,
+        most=63.5, unit="A", steps=charging(), until_ms=5000, phases=1, profiles=("rp2040",),
+        variants=[{"outlet": {"max_a": 80, "standard": "gbt18487"}}]),
+    Requirement(
+        "gbt-D", "GB/T 18487.1 (shared facts 1.6)",
+        "A GB/T pile knows no state D, ventilated or not: 246 ohm never closes",
+        count(either(driven, state("D")), needs=[pwm]), most=0, unit="times", phases=2,
+        steps=ventilated(),
+        variants=[{"outlet": {"standard": "gbt18487", "ventilated": True}}]),
     Requirement(
         "pilot-authorised", "IEC 61851-1 Table A.6, sequence 3.1",
         "A vehicle that nobody has authorised: steady +12 V, no closing",
@@ -762,6 +798,15 @@ PROTECTIONS = [
         "phase-loss", OURS + "1 s, then at once", "A phase is missing: the contactor is open",
         time(closed, step("phase_loss"), opened), most=1500,
         variants=[{"phases": 3}], steps=charging(event("phase_loss")), until_ms=EVENT_MS + 4000),
+    Requirement(
+        "two-outlets", OURS + "each outlet has a safety core of its own",
+        "The pilot of one of two outlets is shorted: the other one charges on",
+        count(on(2, either(released, fault(), no_pwm)), on(2, closed),
+              needs=[on(1, fault("PilotFault"))]),
+        most=0, unit="times", variants=[{"outlets": 2}], phases=2,
+        steps=charging(
+            at(3000, "plug", outlet=2), at(4000, "backend", message=START_2),
+            at(6500, "ready", outlet=2), event("cp_short"))),
     Requirement(
         "over-current", "peers 5c, 16: (I + 0.5 A) * 1.1 for 7 s",
         "The vehicle draws 40 A of an offered 32 A: the command falls",
