@@ -357,16 +357,18 @@ class Pilot:
         # A conversion may be under way, for 2 us twice in 1000. A converter that is busy now and
         # still (or again) when the work below is done has a foreign entry.
         busy = fcs[0] & _FCS_LEVEL | cs[0] & _CS_READY ^ _CS_READY
+        zero_mv = r[_ZERO_MV]
+        span_mv = r[_SPAN_MV]
         i = 0
+        at = 2
         while i < 2:
             ring = ptr16(r[_RINGS + i])
             place = (ptr32(r[_POINTERS + i])[0] - r[_RINGS + i]) >> 1
             r[_NEW_PLACES + i] = place
-            k = 1
-            while k <= 3:
-                count = ring[(place - k) & (_RING - 1)]
-                w[1 + 3 * i + k] = r[_ZERO_MV] + (count * r[_SPAN_MV] >> 12)
-                k += 1
+            w[at] = zero_mv + (ring[(place - 1) & (_RING - 1)] * span_mv >> 12)
+            w[at + 1] = zero_mv + (ring[(place - 2) & (_RING - 1)] * span_mv >> 12)
+            w[at + 2] = zero_mv + (ring[(place - 3) & (_RING - 1)] * span_mv >> 12)
+            at = 5
             i += 1
         if busy:
             busy = fcs[0] & _FCS_LEVEL | cs[0] & _CS_READY ^ _CS_READY
@@ -437,7 +439,11 @@ class Inputs:
                 if name in spec.get("active_low", ()):
                     low |= mask
             masks.append(mask)
-        self._r = array("i", [_signed(_GPIO_IN), low] + masks)
+        # address, active low, all, the levels and the word of the last time, the eight
+        every = 0
+        for mask in masks:
+            every |= mask
+        self._r = array("i", [_signed(_GPIO_IN), low, every, -1, 0] + masks)
         self.tests_residual = "test" in spec
         self.test_residual = _nothing
         if self.tests_residual:
@@ -447,11 +453,15 @@ class Inputs:
     def read(self) -> int:
         """The word of the role."""
         r = ptr32(self._r)
-        levels = ptr32(r[0])[0] ^ r[1]
+        levels = (ptr32(r[0])[0] ^ r[1]) & r[2]
+        if levels == r[3]:
+            return r[4]
         word = 0
         i = 0
         while i < 8:
-            if levels & r[2 + i]:
+            if levels & r[5 + i]:
                 word |= 1 << i
             i += 1
+        r[3] = levels
+        r[4] = word
         return word
