@@ -62,6 +62,10 @@ def main(argv=None):
     except KeyboardInterrupt:
         print("pile.py %s: interrupted" % args.command, file=sys.stderr)
         return 130
+    except BrokenPipeError:
+        # whoever read us has gone; at the end Python would try to write once more
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
 
 
 if __name__ == "__main__":

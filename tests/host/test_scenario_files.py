@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from hal.virtual import scenario as virtual
 from tools import pile
 from tools.host import scenario
 from tools.host.errors import BadInput
@@ -77,7 +78,8 @@ WRONG = [
 ]
 
 LATER = [
-    ({"until_ms": 5000, "outlet": {"kind": kind}}, "outlet.kind") for kind in ("dc", "socket", "bay")
+    ({"until_ms": 5000, "outlet": {"kind": kind}}, "outlet.kind")
+    for kind in ("dc", "socket", "bay")
 ]
 
 
@@ -132,9 +134,29 @@ def test_wrong_arguments_are_one_line(capsys):
     assert capsys.readouterr().err.count("\n") == 1
 
 
-def test_every_design_step_is_known_once():
-    assert not set(scenario.STEPS) & set(scenario.LATER_STEPS)
-    assert len(scenario.STEPS) + len(scenario.LATER_STEPS) == 32
+def test_every_step_that_is_checked_is_simulated():
+    assert set(scenario.STEPS) == set(virtual.STEPS) | set(virtual.STATION_STEPS)
+    assert len(scenario.STEPS) == 32, "of design.md"
+
+
+def test_help_lists_every_step_and_field(capsys):
+    with pytest.raises(SystemExit):
+        pile.main(["sim", "--help"])
+    text = capsys.readouterr().out
+    for name, fields in scenario.STEPS.items():
+        assert "\n  %s\n" % name in text + "\n"
+        assert all("      %s: " % field in text for field in fields)
+
+
+def test_a_message_too_deep_for_the_pile_is_refused(tmp_path, capsys):
+    error = refused(tmp_path, capsys, step("backend", message=json.loads("[" * 900 + "]" * 900)))
+    assert "steps[1].message" in error and "50" in error
+
+
+def test_a_trace_that_is_no_file_is_refused(tmp_path, capsys):
+    path = write(tmp_path, steps(PLUG))
+    assert pile.main(["sim", str(path), "--trace", "/dev/null"]) == 2
+    assert "--trace" in capsys.readouterr().err
 
 
 def test_steps_stay_as_given_and_are_sorted():

@@ -1,9 +1,9 @@
 """Scenario files of `pile.py sim`: what a scenario may say, as tables, and the check against them.
 
-A new step is one line in STEPS; its name is then no longer in LATER_STEPS. `load` gives back the
-scenario with its own defaults filled in and the steps, as they were given (the trace repeats them
-so), sorted by `at_ms`; steps of one instant keep the file's order. Times (`at_ms`, `for_ms`,
-`until_ms`) may be fractional; they are kept to the microsecond.
+A new step is one line in STEPS here, and one in hal/virtual/scenario.py that does it. `load`
+gives back the scenario with its own defaults filled in and the steps, as they were given (the
+trace repeats them so), sorted by `at_ms`; steps of one instant keep the file's order. Times
+(`at_ms`, `for_ms`, `until_ms`) may be fractional; they are kept to the microsecond.
 """
 
 import difflib
@@ -25,6 +25,12 @@ class Field:
     def expectation(self):
         """Complete the sentence 'expected ...'."""
         return self.kind() + (" or null (%s)" % self.null if self.null else "")
+
+    def described(self):
+        """For --help: what it may be, and its default."""
+        if self.default is REQUIRED:
+            return self.expectation() + "; must be given"
+        return "%s; default %s" % (self.expectation(), json.dumps(self.default))
 
     def check(self, value, where):
         """Return the value in its normal form or raise BadInput that names `where`."""
@@ -110,23 +116,23 @@ class OneOf(Field):
 
 
 class Json(Field):
-    """Any JSON value: a backend may send what it likes, and the pile must bear it."""
+    """Any JSON value: a backend may send what it likes, and the pile must bear it. The trace
+    repeats it, which bounds its depth.
+    """
+
+    DEEPEST = 50
 
     def kind(self):
-        return "a JSON value"
+        return "a JSON value nested at most %d deep" % self.DEEPEST
 
     def parse(self, value, where):
-        return value
-
-
-class Later(Field):
-    """A field of the design that is not simulated yet: leaving it out is fine, using it is not."""
-
-    def __init__(self):
-        super().__init__(None)
-
-    def parse(self, value, where):
-        raise not_yet(where, value, "the field to be left out")
+        level = [value]
+        for _ in range(self.DEEPEST):
+            level = [item for part in level if isinstance(part, (list, dict))
+                     for item in (part.values() if isinstance(part, dict) else part)]
+            if not level:
+                return value
+        raise BadInput("%s: expected %s, found it deeper" % (where, self.expectation()))
 
 
 STEPS = {
@@ -160,7 +166,7 @@ STEPS = {
     "stall_main": {"for_ms": Number(0.001, YEAR_MS, " ms")},
 }
 
-# Steps of the design that are not simulated yet.
+# Steps of a design that are not simulated yet.
 LATER_STEPS = ()
 
 # `outlet`, `outlets`, `standard` and `ventilated` are ours, beyond the design's format.
@@ -183,6 +189,20 @@ SCENARIO = {
     "phases": OneOf((1, 3), default=1),
     "outlets": Whole(1, 4, "", 1),
 }
+
+
+def vocabulary():
+    """What a scenario may say, as text: its fields, then each step with its own."""
+    lines = ["fields of a scenario (and \"steps\", a list):"]
+    tables = (("", SCENARIO), ("outlet.", OUTLET))
+    lines += ["  %s%s: %s" % (prefix, name, field.described())
+              for prefix, table in tables for name, field in table.items()]
+    lines += ["", 'steps, each {"at_ms": ..., "do": NAME, ...}:']
+    for name, table in sorted(STEPS.items()):
+        lines.append("  " + name)
+        lines += ["      %s: %s" % (field_name, field.described())
+                  for field_name, field in table.items()]
+    return "\n".join(lines)
 
 
 def shown(value):
@@ -220,7 +240,7 @@ def fill(table, given, prefix):
             filled[name] = field.check(given[name], where)
         elif field.default is REQUIRED:
             raise BadInput("%s: expected %s, found nothing" % (where, field.expectation()))
-        elif not isinstance(field, Later):
+        else:
             filled[name] = field.default
     return filled
 

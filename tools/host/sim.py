@@ -20,6 +20,7 @@ PROGRESS_S = 0.5
 
 def arguments(parser):
     """Declare the sub-command's arguments."""
+    parser.epilog = scenario.vocabulary()
     parser.add_argument("scenario", metavar="SCENARIO.json", help="what happens to the pile")
     parser.add_argument("--trace", metavar="OUT.jsonl", required=True, help="where the trace goes")
     parser.add_argument("--interpreter", choices=pile_process.INTERPRETERS, default="micropython",
@@ -31,6 +32,8 @@ def claim(path, source):
     path = Path(path)
     if path.exists() and path.samefile(source):
         raise BadInput("--trace: expected another file than the scenario, found %s" % path)
+    if path.exists() and not path.is_file():
+        raise BadInput("--trace: expected a file that can be read again, found %s" % path)
     try:
         path.open("wb").close()
     except OSError as error:
