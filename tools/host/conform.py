@@ -114,7 +114,7 @@ class Result:
         """(least, most) of what was measured, on one profile or all; (None, None): nothing."""
         values = [value for run in self.runs if profile in (None, run.profile)
                   for value in run.values]
-        return (min(values), max(values)) if values else (None, None)
+        return (round(min(values), 3), round(max(values), 3)) if values else (None, None)
 
     def row(self):
         """Its object in conformance.json."""
