@@ -106,13 +106,13 @@ class Lamps:
 class Rig:
     """Core and outlet at 2 ms and 20 ms; `run(ms)` lets time pass. `now_ms` wraps at 2^30."""
 
-    def __init__(self, now_ms=0, max_ma=32000, gbt=False):
+    def __init__(self, now_ms=0, max_ma=32000, gbt=False, ventilated=False):
         self.now_ms = now_ms & 0x3FFFFFFF
         self.pilot = HandPilot()
         self.contactor = HandContactor()
         self.lamps = Lamps()
         self.inputs = HandInputs(self.contactor)
-        self.core = Safety(self.pilot, self.contactor, self.inputs, self.lamps, 20, gbt=gbt)
+        self.core = Safety(self.pilot, self.contactor, self.inputs, self.lamps, 20, ventilated, gbt)
         self.core.cells[SENSOR] = 1
         self.outlet = AcOutlet(self.core.cells, Limits(max_ma))
         self.main = True

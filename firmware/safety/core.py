@@ -65,8 +65,12 @@ _RESET_SEEN = const(41)
 _SHOWN_STATE = const(42)
 _SHOWN_FAULTS = const(43)
 _PENDING = const(44)  # 1 while some condition is being timed
-_AGES = const(45)  # one for each fault: 1 + ms that its condition has held, or has been gone
-_CELLS = const(72)
+_LATE_MS = const(45)  # a tick that comes later than this while driven opens
+_LAST_CHARGING = const(46)  # the last letter that may charge: 2 C, 3 D
+_OFFERED_SEEN = const(47)  # OFFERED_MA and its duty
+_OFFERED_PERMILLE = const(48)
+_AGES = const(49)  # one for each fault: 1 + ms that its condition has held, or has been gone
+_CELLS = const(76)
 
 STATES = ("A1", "A2", "B1", "B2", "C1", "C2", "D1", "D2", "E", "F")
 
@@ -100,16 +104,17 @@ _SMOKE = const(1 << 15)
 _TRIP_MS = array("i", [fault[1] for fault in FAULTS])
 _CLEAR_MS = array("i", [fault[2] for fault in FAULTS])
 _KIND = bytes([fault[4] for fault in FAULTS])
-_AT_ONCE = sum([1 << i for i, fault in enumerate(FAULTS) if fault[3]])
-_IN_ORDER = sum([1 << i for i, fault in enumerate(FAULTS) if not fault[3]])
+# What the table says, as masks of bits: a test holds them together.
+_AT_ONCE = const(0x42FFFEF)  # opens at once
+_IN_ORDER = const(0x3D00010)  # opens in good order
 
 # Midpoints between the nominal 12, 9, 6, 3 and 0 V with +-0.3 V of hysteresis (IEC 61851-1 table
 # A.4 and A.4.11; midpoints and width as in shared facts 1.2). _BOUND_MV[i] lies between letter i
 # and letter i + 1. So no band is undefined: a vehicle that drifts around 6 V (the e-Golf) stays in
 # C as long as it stays between 4.2 and 7.8 V, and what lies outside is B or D, which open.
-_BOUND_MV = (10500, 7500, 4500, 1500)
+_BOUND_MV = array("i", (10500, 7500, 4500, 1500))
 # GB/T 18487.1 has no state D: what lies below C is no vehicle's state.
-_GBT_BOUND_MV = (10500, 7500, 4500, 4500)
+_GBT_BOUND_MV = array("i", (10500, 7500, 4500, 4500))
 _HYSTERESIS_MV = const(300)
 _DIODE_MV = const(-10000)  # the low plateau must lie below (nominal -12 V, facts 1.2)
 # Samples after a change of duty before they are believed: one period to take effect, three to
@@ -177,8 +182,8 @@ class Safety:
         self._feed = contactor.feed
         self._read = inputs.read
         self._indicator = indicator
-        self._late_ms = late_ms
-        self._last_charging = 3 if ventilated else 2
+        self.cells[_LATE_MS] = late_ms
+        self.cells[_LAST_CHARGING] = 3 if ventilated else 2
         self._bounds = _GBT_BOUND_MV if gbt else _BOUND_MV
         contactor.drive(False)
         pilot.set_permille(1000)
@@ -224,7 +229,7 @@ class Safety:
         c[TICKS] = (c[TICKS] - (_PERIOD - 1)) & (_PERIOD - 1)  # plus 1, without leaving 30 bits
         driven = c[DRIVE]
         raw = c[CONDITIONS]
-        if dt > self._late_ms:
+        if dt > c[_LATE_MS]:
             if driven:
                 raw |= _LATE
             if dt > _CAP_MS:
@@ -232,7 +237,7 @@ class Safety:
         permille = c[PERMILLE]
         pwm = 0 < permille < 1000
         w = self._window
-        self._sample(w)
+        self._sample(self._window)
         inputs = self._read()
         c[INPUTS] = inputs
         if c[_SWITCH_MS] < _CAP_MS:
@@ -257,7 +262,11 @@ class Safety:
             if permille:
                 c[_BLIND] -= fresh
         elif permille:
-            mv = _median(w[2], w[3], w[4])
+            mv = w[4]  # written out twice: in viper a call would cost more than all the rest
+            if w[2] > w[3]:
+                mv = w[3] if mv < w[3] else w[2] if mv > w[2] else mv
+            else:
+                mv = w[2] if mv < w[2] else w[3] if mv > w[3] else mv
             c[LEVEL_MV] = mv
             bounds = self._bounds
             while letter > 0 and mv > bounds[letter - 1] + _HYSTERESIS_MV:
@@ -274,7 +283,12 @@ class Safety:
             raw |= _PILOT
         elif pwm and ((w[1] - c[_LOWS_AT_DUTY]) & (_PERIOD - 1)) >= _SETTLE_SAMPLES:
             # The diode shows only while PWM runs, in low samples younger than the duty.
-            if _median(w[5], w[6], w[7]) > _DIODE_MV:
+            mv = w[7]
+            if w[5] > w[6]:
+                mv = w[6] if mv < w[6] else w[5] if mv > w[5] else mv
+            else:
+                mv = w[5] if mv < w[5] else w[6] if mv > w[6] else mv
+            if mv > _DIODE_MV:
                 raw |= _DIODE
                 c[GUARD_MS] = _GUARD_FAULT_MS
                 c[_DIODE_SEEN] = 0
@@ -294,7 +308,7 @@ class Safety:
             c[_LEASE_SEEN] = c[LEASE]
             c[_LEASE_AGE_MS] = 0
         elif c[_LEASE_AGE_MS] < _CAP_MS:
-            c[_LEASE_AGE_MS] += dt if dt <= self._late_ms else self._late_ms
+            c[_LEASE_AGE_MS] += dt if dt <= c[_LATE_MS] else c[_LATE_MS]
         wanted = c[REQUEST] == 1 and c[OFFERED_MA] >= 6000
         if c[_LEASE_AGE_MS] > _LEASE_MS:
             wanted = False
@@ -319,7 +333,7 @@ class Safety:
         if standing & _IN_ORDER:
             wanted = False
 
-        asking = 2 <= letter <= self._last_charging
+        asking = 2 <= letter <= c[_LAST_CHARGING]
         c[_READY_MS] = c[_READY_MS] + dt if pwm and asking and c[_READY_MS] < _CAP_MS else 0
         c[_STOP_MS] = c[_STOP_MS] + dt if driven and not pwm else 0
         if driven:
@@ -366,10 +380,15 @@ class Safety:
             c[_F_MS] -= dt
             target = 0
         elif wanted and c[GUARD_MS] == 0 and not opens & ~_DIODE and 0 < letter < 4:
-            target = permille_of(c[OFFERED_MA])
+            if c[OFFERED_MA] != c[_OFFERED_SEEN]:
+                c[_OFFERED_SEEN] = c[OFFERED_MA]
+                c[_OFFERED_PERMILLE] = permille_of(c[OFFERED_MA])
+            target = c[_OFFERED_PERMILLE]
         if c[_DUTY_AGE_MS] < _CAP_MS:
             c[_DUTY_AGE_MS] += dt
-        if target != permille and (target in (0, 1000) or not pwm or c[_DUTY_AGE_MS] >= _DUTY_MS):
+        if target != permille and (
+            target == 0 or target == 1000 or not pwm or c[_DUTY_AGE_MS] >= _DUTY_MS
+        ):
             if permille == 0:
                 c[_BLIND] = _SETTLE_SAMPLES
             permille = target
@@ -426,7 +445,7 @@ class Safety:
         for i in range(len(_KIND)):
             bit = 1 << i
             stands = standing & bit
-            if (raw & bit != 0) == (stands != 0):
+            if not (raw ^ standing) & bit:
                 # As it should be; whatever was being timed is over.
                 c[_AGES + i] = 0
                 continue
@@ -465,11 +484,3 @@ class Safety:
             if changed >> i & 1:
                 latched = FAULTS[i][4] != SELF
                 self._indicator.fault(FAULTS[i][0], faults >> i & 1, latched)
-
-
-def _median(a, b, c):
-    if a > b:
-        a, b = b, a
-    if c < a:
-        return a
-    return c if c < b else b

@@ -21,6 +21,14 @@ def _opens(rig, code, least_ms, most_ms):
 
 def test_the_table_and_the_bits_agree():
     assert len(faults.FAULTS) < 30
+    at_once = in_order = 0
+    for i, fault in enumerate(faults.FAULTS):
+        if fault[3]:
+            at_once |= 1 << i
+        else:
+            in_order |= 1 << i
+    if hasattr(core, "_AT_ONCE"):  # MicroPython keeps no private constants; CPython tells
+        assert (core._AT_ONCE, core._IN_ORDER) == (at_once, in_order), (hex(at_once), hex(in_order))
     codes = [fault[0] for fault in faults.FAULTS]
     assert len(set(codes)) == len(codes)
     for name, code in (
@@ -35,7 +43,7 @@ def test_the_table_and_the_bits_agree():
         ("CURRENT_WHILE_OPEN", "CurrentWhileOpen"),
     ):
         assert faults.names(getattr(faults, name)) == [code]
-    for name in dir(core):  # MicroPython keeps no private constants; CPython tells
+    for name in dir(core):
         if hasattr(faults, name[1:]) and name[0] == "_" and isinstance(getattr(core, name), int):
             assert getattr(core, name) == getattr(faults, name[1:]), name
 

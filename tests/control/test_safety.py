@@ -83,8 +83,7 @@ def test_state_d_without_ventilation_opens():
 
 
 def test_state_d_with_ventilation_charges():
-    rig = Rig()
-    rig.core._last_charging = 3
+    rig = Rig(ventilated=True)
     rig.charge()
     rig.vehicle("D")
     rig.run(5000)

@@ -79,7 +79,6 @@ def test_wide_reads_have_their_sign():
     assert "c[0] += ((ptr32(_TABLE)[1] ^ 0x80000000) - 0x80000000) + int(_BITS)" in wide
 
 
-@pytest.mark.xfail(strict=True, reason="core.py subscripts tuples and compares booleans")
 @pytest.mark.parametrize("march", ["armv6m", "xtensawin", "rv32imc"])
 def test_the_core_compiles_as_viper(march, tmp_path):
     source = tmp_path / "core.py"
@@ -89,7 +88,6 @@ def test_the_core_compiles_as_viper(march, tmp_path):
     )
 
 
-@pytest.mark.xfail(strict=True, reason="core.py subscripts tuples and compares booleans")
 def test_the_viper_core_passes_the_tests_of_the_control_path(tmp_path):
     for room in ("firmware", "hal", "tests"):
         ignored = shutil.ignore_patterns("__pycache__", "host")
