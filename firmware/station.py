@@ -6,7 +6,7 @@ from firmware.energy.limits import PILOT, Limits
 from firmware.ledger.session import Session
 from firmware.outlet.ac import AcOutlet
 from firmware.outlet.plug import Plug
-from firmware.safety.core import Safety
+from firmware.safety.core import ERRORS, LEASE, TICKS, Safety
 from firmware.safety.supervision import Supervision
 from firmware.uplink.backend import Backend
 from firmware.uplink.commands import Commands
@@ -84,6 +84,18 @@ class Station:
         """Tick the safety core of every outlet; allocates nothing, never raises."""
         for core in self.cores:
             core.tick(now_ms)
+
+    def heartbeats(self):
+        """Counters that all move while all is well: the board feeds its watchdog by them.
+
+        After an exception in a tick one stands still: only a reset makes the core whole again.
+        """
+        beats = []
+        for core in self.cores:
+            c = core.cells
+            beats.append(0 if c[ERRORS] else c[TICKS])
+            beats.append(c[LEASE])
+        return beats
 
     def tick(self, now_ms):
         """One turn of the main loop: outlets first, then services."""

@@ -112,7 +112,8 @@ class Rig:
         self.contactor = HandContactor()
         self.lamps = Lamps()
         self.inputs = HandInputs(self.contactor)
-        self.core = Safety(self.pilot, self.contactor, self.inputs, self.lamps, 20, ventilated, gbt)
+        roles = self.pilot, self.contactor, self.inputs, self.lamps
+        self.core = Safety(*roles, 20, ventilated, gbt)
         self.core.cells[SENSOR] = 1
         self.outlet = AcOutlet(self.core.cells, Limits(max_ma))
         self.main = True

@@ -111,8 +111,10 @@ _IN_ORDER = const(0x3D00010)  # opens in good order
 # Midpoints between the nominal 12, 9, 6, 3 and 0 V with +-0.3 V of hysteresis (IEC 61851-1 table
 # A.4 and A.4.11; midpoints and width as in shared facts 1.2). _BOUND_MV[i] lies between letter i
 # and letter i + 1. So no band is undefined: a vehicle that drifts around 6 V (the e-Golf) stays in
-# C as long as it stays between 4.2 and 7.8 V, and what lies outside is B or D, which open.
-_BOUND_MV = array("i", (10500, 7500, 4500, 1500))
+# C as long as it stays between 4.2 and 7.8 V, and what lies outside is B or D, which open. The
+# last bound lies higher than the midpoint: 120 ohm to earth make 1.3 V (test A.4.9), and a vehicle
+# in D at least 2.6 V.
+_BOUND_MV = array("i", (10500, 7500, 4500, 1800))
 # GB/T 18487.1 has no state D: what lies below C is no vehicle's state.
 _GBT_BOUND_MV = array("i", (10500, 7500, 4500, 4500))
 _HYSTERESIS_MV = const(300)
@@ -339,7 +341,7 @@ class Safety:
         if driven:
             if opens or not asking:
                 driven = 0
-            elif c[_STOP_MS] >= _OBEY_MS:
+            elif c[_STOP_MS] > _OBEY_MS:  # the last edge came up to a period after the order
                 driven = 0
                 c[FORCED] = (c[FORCED] + 1) & 0xFFFF
                 c[FORCED_MA] = c[CURRENT_MA]

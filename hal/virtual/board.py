@@ -51,7 +51,6 @@ class VirtualBoard:
     model = "Virtual AC"
 
     def __init__(self, scenario, trace_file, real_time=False):
-        outlet = scenario.get("outlet", {})
         self.scenario = scenario
         self.real_time = real_time
         self._seed = scenario.get("seed", 0)
@@ -65,9 +64,7 @@ class VirtualBoard:
         self._collects = sampler is BurstPilot
         self.outlets = []
         for number in range(1, scenario.get("outlets", 1) + 1):
-            place = _Outlet(outlet, self._seed, scenario.get("phases", 1), stretch)
-            place.trace = Trace(trace_file, place.now_us, number)
-            place.furnish(sampler, stretch, outlet)
+            place = _Outlet(scenario, self._seed, number, sampler, stretch, trace_file)
             self.outlets.append(place)
         self.plant = self.outlets[0].plant
         self.trace = self.log = self.outlets[0].trace
@@ -219,15 +216,15 @@ class VirtualBoard:
 
 class _Outlet:
     # One outlet's plant, and its hardware behind the roles.
-    def __init__(self, outlet, seed, phases, stretch):
+    def __init__(self, scenario, seed, number, sampler, stretch, trace_file):
+        outlet = scenario.get("outlet", {})
         self.kind = outlet.get("kind", "ac")
         self.standard = outlet.get("standard", "iec61851")
         self.ventilated = outlet.get("ventilated", False)
         self.max_ma = int(outlet.get("max_a", 32) * 1000)
-        self.phases = phases
-        self.plant = Plant(seed, self._event, _HOLD_MS * stretch, phases)
-
-    def furnish(self, sampler, stretch, outlet):
+        self.phases = scenario.get("phases", 1)
+        self.plant = Plant(seed, self._event, _HOLD_MS * stretch, self.phases)
+        self.trace = Trace(trace_file, self.now_us, number)
         self.sampler = sampler(self.plant, stretch)
         self.pilot = _Pilot(self)
         self.contactor = _Contactor(self.plant)

@@ -28,7 +28,10 @@ def test_the_table_and_the_bits_agree():
         else:
             in_order |= 1 << i
     if hasattr(core, "_AT_ONCE"):  # MicroPython keeps no private constants; CPython tells
-        assert (core._AT_ONCE, core._IN_ORDER) == (at_once, in_order), (hex(at_once), hex(in_order))
+        assert (core._AT_ONCE, core._IN_ORDER) == (at_once, in_order), (
+            hex(at_once),
+            hex(in_order),
+        )
     codes = [fault[0] for fault in faults.FAULTS]
     assert len(set(codes)) == len(codes)
     for name, code in (

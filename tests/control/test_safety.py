@@ -140,7 +140,7 @@ def test_hysteresis_one_transition_each_way():
 
 
 def test_hysteresis_holds_at_each_bound():
-    for bound, above in ((10500, "A1"), (7500, "B1"), (4500, "C1"), (1500, "D1")):
+    for bound, above in ((10500, "A1"), (7500, "B1"), (4500, "C1"), (1800, "D1")):
         rig = Rig()
         rig.pilot.high = bound + 1000
         rig.run(100)

@@ -28,6 +28,7 @@ def test_fast_trips():
             ("estop", {}, "EmergencyStop"),
             ("cp_short", {"ohm": 80}, "PilotFault"),
             ("cp_short", {"ohm": 0}, "PilotFault"),
+            ("cp_short", {"ohm": 120}, "PilotFault"),
             ("diode", {"ok": False}, "DiodeFault"),
             ("adc_freeze", {}, "PilotSamplesStale"),
         ):

@@ -1,5 +1,6 @@
 """Whole sessions in virtual time: what the backend hears, and what the contactor does."""
 
+from firmware.safety.core import ERRORS
 from tests.pile import CARD, charging, settings, simulate, step
 
 
@@ -230,3 +231,17 @@ def test_what_the_vehicle_was_made_to_do_ends_with_the_vehicle():
     assert trace.of("vehicle")[-1]["r_ohm"] == 2740
     trace, _ = simulate(5000, [step(1000, "ready")])
     assert not trace.of("vehicle")
+
+
+def test_heartbeats_move_until_a_tick_raises():
+    trace, station = simulate(1000, charging())
+    beats = station.heartbeats()
+    station.tick(1020)
+    station.safety_tick(1020)
+    moved = station.heartbeats()
+    assert all(a != b for a, b in zip(beats, moved))
+    station.cores[0]._sample = None
+    station.safety_tick(1022)
+    assert station.heartbeats()[0] == 0 and station.cores[0].cells[ERRORS] == 1
+    station.safety_tick(1024)
+    assert station.heartbeats()[0] == 0
