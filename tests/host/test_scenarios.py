@@ -231,6 +231,21 @@ def unplug(trace, profile):
     assert count(unlocked, locked)(trace) == [1]
 
 
+@expects("05-lock-waits")
+def lock_waits(trace, _):
+    """The lock is released only after open feedback: not in the 6 s of an ignored stop."""
+    assert 0 <= ms(trace, closed, step("card"), steady, opened, unlocked) <= 1000
+    assert count(unlocked)(trace) == [1]
+
+
+@expects("05-lock-holds-at-weld")
+def lock_holds_at_weld(trace, _):
+    """The lock is released only after open feedback: not while the contactor sticks."""
+    (apart,) = chain(trace, [step("weld", fault=False)])
+    never(trace[:apart], unlocked)
+    assert ms(trace[apart:], opened, unlocked) >= 0
+
+
 @expects("06-noise")
 def noise(trace, _):
     """CP noise: single outlier sample per 1 s for 10 min in A, B, C: zero transitions.
