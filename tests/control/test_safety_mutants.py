@@ -1,10 +1,395 @@
 """What mutants of the core and the outlet survived (tools/mutate.py), each caught here by name."""
 
 from firmware.safety import core
-from tests.rig import Rig
+from tests.rig import Rig, V
 
 
-def test_the_first_tick_decides_nothing():
+def _ask(rig, request, offered_ma, ms):
+    """`ms` in which the request is this, whatever the outlet would say."""
+    rig.main = False
+    for _ in range(ms // 2):
+        rig.cells[core.REQUEST] = request
+        rig.cells[core.OFFERED_MA] = offered_ma
+        rig.cells[core.LEASE] = (rig.cells[core.LEASE] + 1) & 0xFFFF
+        rig.tick()
+
+
+def _offered(rig):
+    """A vehicle in B with PWM on."""
+    rig.vehicle("B")
+    rig.run(100)
+    rig.outlet.authorise()
+    rig.run(100)
+    return rig
+
+
+def _safety(rig):
+    return type(rig.core)(rig.pilot, rig.contactor, rig.inputs, rig.lamps, 20)
+
+
+def test_at_boot_everything_is_off_before_the_first_tick():
     rig = Rig()
+    rig.contactor.on = True
+    rig.pilot.permille = 533
+    rig.core = _safety(rig)
+    assert not rig.contactor.on and rig.pilot.permille == 1000
+    assert rig.cells[core.PERMILLE] == 1000
     rig.core.tick(5)
     assert rig.cells[core.TICKS] == 0 and not rig.contactor.on
+    rig.core.tick(7)
+    rig.core.tick(9)
+    assert rig.cells[core.TICKS] == 2
+
+
+def test_the_residual_input_counts_from_boot_on():
+    rig = Rig()
+    rig.inputs.word = core.IN_RESIDUAL
+    rig.run(10)
+    assert rig.lamps.seen == {"GroundFailure"}
+
+
+def test_each_state_is_shown_once_and_none_while_nothing_is_seen():
+    shown = []
+    rig = Rig()
+    rig.run(20)
+    rig.vehicle("C")
+    rig.lamps.state = shown.append
+    rig.run(200)
+    rig.inputs.word = core.IN_ESTOP
+    rig.run(20)
+    rig.vehicle("B")
+    rig.until(lambda: rig.pilot.permille == 1000, 1000)
+    rig.run(4)
+    assert shown == ["C1", "F"], shown
+    rig.run(100)
+    assert shown[0] == "C1" and shown[-1] == "B1"
+
+
+def test_the_input_word_is_that_of_the_roles():
+    assert (core.IN_RESIDUAL, core.IN_ESTOP, core.IN_EARTH_LOST, core.IN_LIVE) == (1, 2, 4, 8)
+    assert (core.IN_MIRROR, core.IN_DOOR, core.IN_TILT, core.IN_SMOKE) == (16, 32, 64, 128)
+
+
+def test_inputs_and_level_can_be_read():
+    rig = Rig()
+    rig.inputs.word = core.IN_DOOR
+    rig.vehicle("B")
+    rig.run(40)
+    assert rig.cells[core.INPUTS] == core.IN_DOOR and rig.cells[core.LEVEL_MV] == V["B"]
+
+
+def test_bounds_lie_300_mv_beyond_the_midpoints():
+    for name, below, mv in (("A1", "B1", 10500), ("B1", "C1", 7500), ("C1", "D1", 4500)):
+        rig = Rig()
+        rig.pilot.high = V[name[0]]
+        rig.run(100)
+        for high, shown in ((-290, name), (-320, below), (290, below), (320, name)):
+            rig.pilot.high = mv + high
+            rig.run(20)
+            assert rig.lamps.name == shown, (name, high)
+
+
+def test_the_median_of_any_order():
+    orders = ((0, 1, 2), (0, 2, 1), (1, 0, 2), (1, 2, 0), (2, 0, 1), (2, 1, 0))
+    for order in orders:
+        for values, shown in (
+            ((12000, 9000, 6000), "B1"),
+            ((12000, 6000, 0), "C1"),
+            ((12000, 12000, 0), "A1"),
+            ((3000, 3000, 12000), "D1"),
+        ):
+            rig = Rig()
+            rig.core._sample = _window(rig, [values[i] for i in order], (12000, 12000, 12000))
+            rig.run(40)
+            assert rig.lamps.name == shown, (order, values)
+        for values, good in (((-12000, -12000, 0), True), ((-12000, 0, 5), False)):
+            rig = _offered(Rig())
+            rig.core._sample = _window(rig, (9000, 9000, 9000), [values[i] for i in order])
+            rig.run(20)
+            assert ("DiodeFault" in rig.lamps.seen) != good, (order, values)
+
+
+def _window(rig, highs, lows):
+    sample = rig.core._sample
+
+    def fixed(window):
+        sample(window)
+        for i in range(3):
+            window[2 + i] = highs[i]
+            window[5 + i] = lows[i]
+
+    return fixed
+
+
+def test_a_missing_diode_is_told_3_ticks_after_pwm_came():
+    rig = Rig()
+    rig.pilot.diode = False
+    rig.vehicle("B")
+    rig.run(100)
+    rig.outlet.authorise()
+    rig.until(lambda: rig.pilot.permille < 1000, 100)
+    assert rig.until(lambda: "DiodeFault" in rig.lamps.seen, 100) <= 8
+
+
+def test_unplugging_ends_the_diode_fault():
+    rig = Rig()
+    rig.pilot.diode = False
+    _offered(rig)
+    assert rig.lamps.faults == {"DiodeFault"}
+    rig.vehicle("A")
+    rig.run(1000)
+    assert not rig.lamps.faults
+
+
+def test_low_samples_older_than_the_duty_say_nothing():
+    rig = Rig()
+    sample = rig.core._sample
+    last = [1000]
+
+    def slow(window):
+        sample(window)
+        if last[0] == 1000:
+            for i in (5, 6, 7):  # the pilot takes a tick to follow
+                window[i] = window[2]
+        last[0] = rig.pilot.permille
+
+    rig.core._sample = slow
+    _offered(rig)
+    rig.vehicle("C")
+    rig.run(1000)
+    assert rig.contactor.on and not rig.lamps.seen
+
+
+def test_samples_that_stand_still_now_and_then_do_no_harm():
+    rig = Rig()
+    rig.charge()
+    for _ in range(50):
+        rig.pilot.still = not rig.pilot.still
+        rig.tick()
+    assert rig.contactor.on and not rig.lamps.seen
+
+
+def test_a_request_needs_both_its_cells():
+    for request, offered_ma in ((0, 16000), (1, 5999), (1, 0)):
+        rig = Rig()
+        rig.vehicle("C")
+        _ask(rig, request, offered_ma, 1000)
+        assert rig.pilot.permille == 1000 and not rig.contactor.on
+
+
+def test_no_pwm_without_a_vehicle():
+    rig = Rig()
+    _ask(rig, 1, 16000, 100)
+    assert rig.pilot.permille == 1000
+
+
+def test_c_is_steady_with_pwm_on_before_closing():
+    rig = Rig()
+    rig.vehicle("C")
+    rig.run(2000)
+    rig.outlet.authorise()
+    rig.until(lambda: rig.pilot.permille < 1000, 100)
+    assert rig.until(lambda: rig.contactor.on, 3000) >= 490
+
+
+def test_what_comes_in_the_tick_of_the_closing_prevents_it():
+    def withdraw(rig):
+        rig.cells[core.REQUEST] = 0
+
+    def earth(rig):
+        rig.inputs.word = core.IN_EARTH_LOST
+
+    def unlock(rig):
+        rig.cells[core.LOCKED] = 0
+
+    def untested(rig):
+        rig.cells[core.SENSOR] = 0
+
+    for what in (withdraw, earth, unlock, untested):
+        closed = 0
+        for ticks in range(244, 258):
+            rig = _offered(Rig())
+            rig.vehicle("C")
+            for _ in range(ticks):
+                rig.tick()
+            before = rig.contactor.on
+            closed += before
+            rig.main = False
+            what(rig)
+            rig.tick()
+            assert before or not rig.contactor.on, ticks
+        assert 0 < closed < 14  # the closing was among them
+
+
+def test_wake_up_is_for_b_with_pwm_and_without_a_fault():
+    rig = Rig()
+    rig.charge()
+    rig.cells[core.WAKE] += 1
+    rig.run(100)
+    assert rig.contactor.on and rig.lamps.name == "C2"
+    rig = Rig()
+    rig.vehicle("B")
+    rig.run(100)
+    rig.cells[core.WAKE] += 1
+    rig.run(100)
+    assert rig.lamps.name == "B1"
+    rig = Rig()
+    rig.pilot.diode = False
+    _offered(rig)
+    rig.until(lambda: rig.pilot.permille == 1000, 1000)
+    rig.until(lambda: rig.pilot.permille < 1000, 40000)
+    rig.cells[core.WAKE] += 1
+    rig.run(20)
+    assert rig.lamps.name == "B1"
+
+
+def test_the_closing_time_is_measured_once():
+    rig = Rig()
+    rig.charge()
+    assert 0 <= rig.cells[core.CLOSE_MS] <= 4
+    rig = _offered(Rig())
+    rig.inputs.mirror = False
+    rig.vehicle("C")
+    rig.until(lambda: rig.contactor.on, 3000)
+    rig.run(20)
+    rig.inputs.word = core.IN_MIRROR  # and no voltage yet
+    rig.run(100)
+    assert 18 <= rig.cells[core.CLOSE_MS] <= 24
+
+
+def test_the_residual_input_is_ignored_after_every_opening():
+    def to_b(rig):
+        rig.vehicle("B")
+        rig.tick()
+
+    def exception(rig):
+        sample = rig.core._sample
+        rig.core._sample = None
+        rig.tick()
+        rig.core._sample = sample
+
+    for opening in (to_b, exception):
+        rig = Rig()
+        rig.charge()
+        rig.run(2000)
+        opening(rig)
+        assert not rig.contactor.on
+        rig.inputs.word = core.IN_RESIDUAL
+        rig.run(900)
+        assert "GroundFailure" not in rig.lamps.seen
+        rig.run(200)
+        assert "GroundFailure" in rig.lamps.seen
+
+
+def test_only_a_residual_current_is_hard_and_only_just_after_closing():
+    rig = Rig()
+    rig.charge()
+    rig.inputs.word = core.IN_ESTOP
+    rig.run(20)
+    rig.inputs.word = 0
+    rig.vehicle("A")
+    rig.run(1000)
+    assert not rig.lamps.faults and rig.lamps.seen == {"EmergencyStop"}
+    rig = Rig()
+    rig.charge()
+    rig.vehicle("B")
+    rig.run(1500)
+    rig.inputs.word = core.IN_RESIDUAL
+    rig.run(20)
+    assert rig.lamps.faults == {"GroundFailure"}
+    rig.inputs.word = 0
+    rig.vehicle("A")
+    rig.run(1000)
+    assert not rig.lamps.faults
+
+
+def test_a_reset_counts_once():
+    rig = Rig()
+    rig.vehicle("B")
+    rig.cells[core.RESET] += 1
+    rig.run(100)
+    rig.inputs.word = core.IN_ESTOP
+    rig.run(100)
+    rig.inputs.word = 0
+    rig.run(1000)
+    assert rig.lamps.faults == {"EmergencyStop"}
+    rig.cells[core.RESET] += 1
+    rig.run(10)
+    assert not rig.lamps.faults
+
+
+def test_the_indicator_is_told_what_latches():
+    for word, code, latched in (
+        (core.IN_EARTH_LOST, "ProtectiveEarthLost", False),
+        (core.IN_ESTOP, "EmergencyStop", True),
+    ):
+        told = []
+        rig = Rig()
+        rig.lamps.fault = lambda *what: told.append(what)
+        rig.inputs.word = word
+        rig.run(200)
+        assert told == [(code, 1, latched)], told
+
+
+def test_counters_of_time_stop_before_they_could_overflow():
+    rig = Rig()
+    _offered(rig)
+    rig.now_ms += 1 << 28
+    rig.core.tick(rig.now_ms)
+    rig.run(20)
+    high = [cell for cell in rig.cells if cell > 200000]
+    assert high == [rig.now_ms]  # the clock at the last tick
+    # waits with PWM in C for 25 days, since the plug is not locked
+    rig.vehicle("C")
+    rig.cells[core.LOCKED] = 0
+    _ask(rig, 1, 16000, 2)
+    for _ in range(36000):
+        rig.now_ms = (rig.now_ms + 60000) & 0x3FFFFFFF
+        rig.cells[core.LEASE] ^= 1
+        rig.core.tick(rig.now_ms)
+    assert rig.pilot.permille == 267 and not rig.contactor.on
+    assert len([cell for cell in rig.cells if cell > 200000]) <= 1
+
+
+def test_the_hold_is_fed_from_the_first_tick_on():
+    rig = _offered(Rig())
+    rig.vehicle("C")
+    rig.until(lambda: rig.contactor.on, 3000)
+    assert rig.contactor.feeds == 1
+
+
+def test_every_closing_is_measured():
+    rig = _offered(Rig())
+    rig.inputs.mirror = False
+    rig.vehicle("C")
+    rig.until(lambda: rig.contactor.on, 3000)
+    rig.run(40)
+    rig.inputs.mirror = True
+    rig.run(100)
+    assert rig.cells[core.CLOSE_MS] >= 40
+    rig.vehicle("B")
+    rig.run(6000)
+    rig.vehicle("C")
+    rig.until(lambda: rig.contactor.on, 3000)
+    rig.run(100)
+    assert 0 <= rig.cells[core.CLOSE_MS] <= 4
+
+
+def test_samples_taken_in_f_say_nothing_after_it():
+    rig = Rig()
+    rig.vehicle("B")
+    rig.run(100)
+    sample = rig.core._sample
+    last = [1000]
+
+    def slow(window):
+        sample(window)
+        if last[0] == 0:
+            for i in range(2, 8):  # the pilot takes a tick to follow
+                window[i] = -12000
+        last[0] = rig.pilot.permille
+
+    rig.core._sample = slow
+    rig.inputs.word = core.IN_ESTOP
+    rig.run(1000)
+    assert rig.lamps.name == "B1" and rig.lamps.seen == {"EmergencyStop"}
