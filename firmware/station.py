@@ -6,6 +6,7 @@ from firmware.energy.limits import PILOT, Limits
 from firmware.ledger.session import Session
 from firmware.outlet.ac import AcOutlet
 from firmware.outlet.plug import Plug
+from firmware.safety.blackbox import BlackBox, Records
 from firmware.safety.core import ERRORS, LEASE, TICKS, Safety
 from firmware.safety.supervision import Supervision
 from firmware.uplink.backend import Backend
@@ -73,17 +74,22 @@ class Station:
                     self.backend.outbox,
                 )
             )
+        self._boxes = [BlackBox(core.cells) for core in self.cores]
+        self.records = Records(self._boxes, board.store, self._wall)
+        self._ticks = [core.tick for core in self.cores] + [box.note for box in self._boxes]
         cards = Cards(board.reader, self.sessions, self.backend, self._record)
         self._services = [session.tick for session in self.sessions]
-        self._services += [cards.tick, self._report, self.backend.tick]
+        self._services += [cards.tick, self._report, self.backend.tick, self.records.tick]
         self.errors = 0  # exceptions that a service raised
         self._reported = [""] * len(self.outlets)  # connectorStatus, as last told to the backend
         self._offered_ma = [0] * len(self.outlets)
 
     def safety_tick(self, now_ms):
-        """Tick the safety core of every outlet; allocates nothing, never raises."""
-        for core in self.cores:
-            core.tick(now_ms)
+        """Tick the safety core of every outlet, then the black boxes; allocates nothing, never
+        raises.
+        """
+        for tick in self._ticks:
+            tick(now_ms)
 
     def heartbeats(self):
         """Counters that all move while all is well: the board feeds its watchdog by them.
@@ -141,6 +147,12 @@ class Station:
             "evseId": evse_id,
             "connectorId": 1,
         }
+
+    def blackbox(self):
+        """The records of the last openings that nobody asked for, as playback.read gives them."""
+        from firmware.safety import playback
+
+        return playback.read_all(self.records)
 
     async def main(self):
         """The main loop on a real clock, with the line's bytes moved beside it. Never returns."""

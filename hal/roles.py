@@ -115,6 +115,20 @@ if TYPE_CHECKING:
             """
             ...
 
+    class Store(Protocol):
+        """A few named pieces of data that outlive a reboot.
+
+        Never to be called while a contactor is closed: on flash it stops all of Python.
+        """
+
+        def save(self, name: str, data: bytes) -> None:
+            """Keep `data` under `name`. A power cut may leave the old, the new, or a torn one."""
+            ...
+
+        def load(self, name: str) -> "bytes | None":
+            """What was saved under `name`; None: nothing."""
+            ...
+
     class Clock(Protocol):
         def ticks_ms(self) -> int:
             """Monotonic milliseconds, wrapping at 2^30."""
@@ -148,6 +162,7 @@ if TYPE_CHECKING:
         log: Log
         outlets: "list[Outlet]"
         reader: CardReader
+        store: Store
         late_ms: int
         vendor: str
         model: str

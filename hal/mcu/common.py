@@ -82,6 +82,7 @@ class Board:
         self.clock: "roles.Clock" = self
         self.log: "roles.Log" = self
         self.reader: "roles.CardReader" = _Nobody()
+        self.store: "roles.Store" = _Files()
         self.outlets: "list[roles.Outlet]" = outlets
 
     def ticks_ms(self) -> int:
@@ -164,6 +165,19 @@ class _NoMeter:
         for i in range(10):
             into[i] = 0
         into[2] = 1 << 29  # for ever silent
+
+
+class _Files:
+    def save(self, name, data):
+        with open(name, "wb") as file:
+            file.write(data)
+
+    def load(self, name):
+        try:
+            with open(name, "rb") as file:
+                return file.read()
+        except OSError:
+            return None
 
 
 class _Nobody:

@@ -7,7 +7,7 @@ import time
 
 from hal.virtual import scenario as _scenario
 from hal.virtual.line import SimulatedLine
-from hal.virtual.pilot import BurstPilot, PacedPilot
+from hal.virtual.pilot import BurstPilot, PacedPilot, PowerCut
 from hal.virtual.plant import Plant
 from hal.virtual.trace import Trace
 
@@ -69,6 +69,7 @@ class VirtualBoard:
         self.plant = self.outlets[0].plant
         self.trace = self.log = self.outlets[0].trace
         self.reader = _Reader()
+        self.store = _Store(self)
         self.line = SimulatedLine(self.plant)
         self.clock = self
         self._main_stalled_until_us = 0
@@ -167,7 +168,10 @@ class VirtualBoard:
                 safety_tick((start_ms + next_us // 1000) & _TICKS)
                 safety_tick((start_ms + next_us // 1000) & _TICKS)
                 continue
-            safety_tick((start_ms + next_us // 1000) & _TICKS)
+            try:
+                safety_tick((start_ms + next_us // 1000) & _TICKS)
+            except PowerCut:
+                continue
             if next_us >= main_us:
                 main_us = max(main_us + _MAIN_LOOP_US, next_us - _MAIN_LOOP_US)
                 if next_us >= self._main_stalled_until_us:
@@ -336,6 +340,21 @@ class _Meter:
             last[2] = min((plant.now_us - self._silent_since_us) // 1000, 1 << 29)
         for i in range(10):
             into[i] = last[i]
+
+
+class _Store:
+    # Flash: what it keeps outlives `power`.
+    def __init__(self, board):
+        self._board = board
+        self._kept = {}
+
+    def save(self, name, data):
+        closed = any(place.plant.closed for place in self._board.outlets)
+        self._board.trace.record("write", medium="flash", bytes=len(data), closed=closed)
+        self._kept[name] = bytes(data)
+
+    def load(self, name):
+        return self._kept.get(name)
 
 
 class _Reader:

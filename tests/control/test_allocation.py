@@ -1,5 +1,5 @@
-"""The tick and the outlet's tick allocate nothing, in any state, with every counter near the end
-of its range.
+"""The tick, the black box's note and the outlet's tick allocate nothing, in any state, with every
+counter near the end of its range.
 """
 
 import sys
@@ -8,6 +8,7 @@ import micropython
 
 from firmware.energy.limits import BACKEND
 from firmware.safety import core
+from firmware.safety.blackbox import BlackBox, Records
 from tests.rig import Rig
 
 _WALK = (
@@ -79,12 +80,37 @@ def _locked(rig, ms):
         micropython.heap_lock()
         try:
             rig.tick()
+            rig.box.note(rig.now_ms)
         finally:
             micropython.heap_unlock()
+    rig.records.tick(rig.now_ms)
+
+
+class _Wall:
+    uptime_ms = 1 << 31
+    is_set = False
+
+
+class _Store:
+    names = ()
+
+    def save(self, name, data):
+        self.names += (name,)
+
+    def load(self, name):
+        return None
+
+
+def _rig(now_ms=0):
+    rig = Rig(now_ms)
+    rig.store = _Store()
+    rig.box = BlackBox(rig.cells)
+    rig.records = Records([rig.box], rig.store, _Wall())
+    return rig
 
 
 def test_no_allocation_in_any_state_near_2_30():
-    rig = Rig(now_ms=(1 << 30) - 20000)
+    rig = _rig((1 << 30) - 20000)
     rig.lamps.quiet = True
     cells = rig.core.cells
     cells[core.TICKS] = cells[core.LEASE] = (1 << 30) - 1000
@@ -101,13 +127,14 @@ def test_no_allocation_in_any_state_near_2_30():
             closings += rig.contactor.on
     assert cells[core.ERRORS] == 0  # a MemoryError in the tick would be counted there
     assert closings and states >= {"A1", "B1", "B2", "C1", "C2", "D1", "E"}, states
+    assert len(rig.store.names) >= 4, rig.store.names
     assert all(-(1 << 30) < cell < 1 << 30 for cell in cells)
 
 
 def test_the_lock_would_tell():
     if sys.implementation.name != "micropython":
         return  # CPython has no heap to lock
-    rig = Rig()
+    rig = _rig()
     rig.run(100)
     sample = rig.core._sample
 
