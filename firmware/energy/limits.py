@@ -67,5 +67,6 @@ class Limits:
             for i in range(len(SOURCES))
             if self._reasons[i]
         ]
-        bounds.sort(key=lambda bound: bound["max_ma"])
+        # By source where equal: MicroPython's sort is not stable.
+        bounds.sort(key=lambda bound: (bound["max_ma"], SOURCES.index(bound["source"])))
         return bounds

@@ -7,7 +7,7 @@ may close, and let go only when the contactor is seen open.
 
 from micropython import const
 
-from firmware.energy.limits import CABLE, NO_LIMIT_MA
+from firmware.energy.limits import CABLE
 from firmware.safety import faults
 from firmware.safety.core import DRIVE, IN_LIVE, IN_MIRROR, INPUTS, LOCKED
 
@@ -42,6 +42,7 @@ class Plug:
         self._tries = 0
         self._try_ms = 0
         cells[LOCKED] = 0
+        limits.set(CABLE, 0, "no cable in the socket")
 
     def tick(self, dt):
         """Look once at cable and lock, `dt` ms after the last time; the conditions that hold, as
@@ -49,25 +50,25 @@ class Plug:
         """
         raw = 0
         ma = cable_ma(self._socket.proximity_ohm())
+        # Without a cable that was read nothing is offered: the duty could not be lowered for 5 s.
         if not self.plugged:
             self._carried_ma = 0
+            self._limits.set(CABLE, 0, "no cable in the socket")
         elif not ma:
             raw = faults.PROXIMITY
         # A contact that wanders during a session must not raise the limit.
         elif not self._carried_ma or ma < self._carried_ma:
             self._carried_ma = ma
             self._limits.set(CABLE, ma, "the cable carries no more")
-        if not self.plugged:
-            self._limits.set(CABLE, NO_LIMIT_MA, "")
         return raw | self._lock(dt)
 
     def _lock(self, dt):
         c = self._cells
         locked = self._socket.locked()
         closed = c[DRIVE] or c[INPUTS] & (IN_MIRROR | IN_LIVE)
-        wanted = self.wanted or closed
+        wanted = bool(self.wanted or closed)
         c[LOCKED] = 1 if locked and self.wanted else 0
-        if bool(locked) == bool(wanted):
+        if bool(locked) == wanted:
             self._tries = 0
             self._try_ms = 0
             return 0

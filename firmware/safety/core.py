@@ -229,6 +229,11 @@ class Safety:
             return  # missed timer callbacks fire in a burst: only the first counts
         c[_LAST_MS] = now_ms
         c[TICKS] = (c[TICKS] - (_PERIOD - 1)) & (_PERIOD - 1)  # plus 1, without leaving 30 bits
+        # Count down before anything sets anew: what begins in a late tick begins whole.
+        if c[GUARD_MS] > 0:
+            c[GUARD_MS] = c[GUARD_MS] - dt if c[GUARD_MS] > dt else 0
+        if c[_F_MS] > 0:
+            c[_F_MS] = c[_F_MS] - dt if c[_F_MS] > dt else 0
         driven = c[DRIVE]
         raw = c[CONDITIONS]
         if dt > c[_LATE_MS]:
@@ -330,8 +335,6 @@ class Safety:
                 self._contactor.shunt_trip()
         if opens & ~_DIODE:
             c[GUARD_MS] = _GUARD_FAULT_MS
-        elif c[GUARD_MS] > 0:
-            c[GUARD_MS] = c[GUARD_MS] - dt if c[GUARD_MS] > dt else 0
         if standing & _IN_ORDER:
             wanted = False
 
@@ -379,7 +382,6 @@ class Safety:
                 c[_F_MS] = _WAKE_F_MS
         target = 1000
         if c[_F_MS] > 0:
-            c[_F_MS] -= dt
             target = 0
         elif wanted and c[GUARD_MS] == 0 and not opens & ~_DIODE and 0 < letter < 4:
             if c[OFFERED_MA] != c[_OFFERED_SEEN]:

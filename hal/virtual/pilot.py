@@ -17,6 +17,10 @@ _COUNT = const((1 << 30) - 1)
 _READ_US = const(50)
 
 
+class PowerCut(BaseException):
+    """The supply went in the middle of a tick: no Python runs on, and nothing catches this."""
+
+
 class _Sampler:
     """`stretch`: for runs over weeks, only every so many periods are looked at."""
 
@@ -154,6 +158,8 @@ class BurstPilot(_Sampler):
         for i in range(READS):
             t_us += _READ_US
             plant.advance(t_us)
+            if not plant.powered:
+                raise PowerCut
             self._noise_at = (self._noise_at + 1) % _NOISE
             mv = plant.pilot_mv(t_us) if self.stuck_mv is None else self.stuck_mv
             burst[i] = mv + self._noise[self._noise_at]

@@ -63,22 +63,7 @@ OPEN = {
 }
 
 # What is not so yet: name of the scenario -> what happens instead, on which profiles.
-DEFECTS = {
-    "25-cable-as-board": (PROFILES, "equal limits of cable and board are told in an order that"
-                          " differs between the interpreters (Limits.explain: the sort of"
-                          " MicroPython is not stable)"),
-    "25-card-first": (PROFILES, "the cable's limit is set one turn of the main loop after the"
-                      " offer: the board's 70 A stand for 5 s, contactor closed, on a cable of"
-                      " 13 A"),
-    "25-card-first-no-cable": (PROFILES, "without a valid cable the pilot offers what the board"
-                               " can, until ProximityFault 120 ms later"),
-    "27-power-cut-in-a-burst": (("esp32",), "the tick whose burst the cut interrupts goes on"
-                                " without supply and shows a PilotFault"),
-    "33-stall-shows-f": (PROFILES, "the stall's own time is taken off the 300 ms: F lasts one"
-                         " tick"),
-    "33-stall-guard": (PROFILES, "the stall's own time is taken off the diode's guard: 20 s"
-                       " instead of 30 s"),
-}
+DEFECTS = {}
 
 CHECKS = {}
 
