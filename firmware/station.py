@@ -77,9 +77,9 @@ class Station:
         self._boxes = [BlackBox(core.cells) for core in self.cores]
         self.records = Records(self._boxes, board.store, self._wall)
         self._ticks = [core.tick for core in self.cores] + [box.note for box in self._boxes]
-        cards = Cards(board.reader, self.sessions, self.backend, self._record)
+        self.cards = Cards(board.reader, self.sessions, self.backend, self._record)
         self._services = [session.tick for session in self.sessions]
-        self._services += [cards.tick, self._report, self.backend.tick, self.records.tick]
+        self._services += [self.cards.tick, self._report, self.backend.tick, self.records.tick]
         self.errors = 0  # exceptions that a service raised
         self._reported = [""] * len(self.outlets)  # connectorStatus, as last told to the backend
         self._offered_ma = [0] * len(self.outlets)
@@ -153,6 +153,12 @@ class Station:
         from firmware.safety import playback
 
         return playback.read_all(self.records)
+
+    def explain(self, i):
+        """Why outlet `i` (from 0) does not charge at its rating: see firmware.explain."""
+        from firmware.explain import explain
+
+        return explain(self, i)
 
     async def main(self):
         """The main loop on a real clock, with the line's bytes moved beside it. Never returns."""

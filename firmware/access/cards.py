@@ -11,7 +11,7 @@ class Cards:
         self._sessions = sessions
         self._backend = backend
         self._record = record
-        self._asked = None  # the card that the backend is being asked about
+        self.asked = None  # the card that the backend is being asked about
 
     def tick(self, _):
         """Read the reader once."""
@@ -23,7 +23,7 @@ class Cards:
                 session.stop("Local", "StopAuthorized")
                 self._decide("stopped", "its own card")
                 return
-        if self._asked is not None:
+        if self.asked is not None:
             self._decide("ignored", "another card is being checked")
         elif self._free() is None:
             self._decide("refused", "every outlet is in use")
@@ -32,11 +32,11 @@ class Cards:
         ):
             self._decide("refused", "the backend cannot be asked")
         else:
-            self._asked = uid
+            self.asked = uid
 
     def _answered(self, result):
-        uid = self._asked
-        self._asked = None
+        uid = self.asked
+        self.asked = None
         info = result.get("idTokenInfo") if result else None
         status = info.get("status") if isinstance(info, dict) else "no answer"
         session = self._free()

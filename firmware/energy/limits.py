@@ -33,12 +33,17 @@ class Limits:
         self._expires = array("i", [0] * n)
         self._leased = bytearray(n)
         self._reasons = [""] * n
+        self._since_s = array("i", [0] * n)  # when it last changed
+        self._s = self._ms = 0  # since the start
+        self._last_ms = None
         self.set(BOARD, board_ma, "rated current of the outlet")
 
     def set(self, source, max_ma, reason, now_ms=0, ttl_ms=0, fallback_ma=0):
         """Let `source` allow at most `max_ma`; for ever, or for `ttl_ms` (1 ... 2^29 - 1) and then
         `fallback_ma`.
         """
+        if self._max_ma[source] != max_ma:
+            self._since_s[source] = self._s
         self._max_ma[source] = max_ma
         self._reasons[source] = reason
         self._leased[source] = 1 if ttl_ms else 0
@@ -47,10 +52,17 @@ class Limits:
 
     def tick(self, now_ms):
         """Let what has expired fall to its fallback. Call it at least every six days."""
+        if self._last_ms is not None:
+            self._ms += diff(now_ms, self._last_ms)
+            if self._ms >= 1000:
+                self._s += self._ms // 1000
+                self._ms %= 1000
+        self._last_ms = now_ms
         for i in range(len(self._leased)):
             if self._leased[i] and diff(now_ms, self._expires[i]) >= 0:
                 self._leased[i] = 0
                 self._max_ma[i] = self._fallback_ma[i]
+                self._since_s[i] = self._s
 
     def effective_ma(self):
         """What may be offered now, in mA; allocates nothing."""
@@ -59,6 +71,10 @@ class Limits:
             if self._max_ma[i] < least:
                 least = self._max_ma[i]
         return least
+
+    def age_s(self, source):
+        """For how many seconds the limit of `source` (a name in SOURCES) has been what it is."""
+        return self._s - self._since_s[SOURCES.index(source)]
 
     def explain(self):
         """The limits that bind, the tightest first, as {source, max_ma, reason}."""
