@@ -30,14 +30,13 @@ import time
 import types
 from array import array
 from bisect import bisect_right
-from collections import Counter, deque
+from collections import Counter
 from pathlib import Path
 
 REPO = Path(__file__).resolve().parents[1]
 WRAP = (1 << 30) - 1
 
 # --- The alphabet
-# ---------------------------------------------------------------------------------
 
 LEVEL_MV = {"A": 12000, "B": 8980, "C": 5995, "D": 2930, "E": 0}
 # What the outlet asks for: (REQUEST, OFFERED_MA).
@@ -47,28 +46,33 @@ REQUESTS = {"16 A": (1, 16000), "10 A": (1, 10000), "5 A": (1, 5000), "off": (0,
 class Fault:
     """A fault of the input, or another thing that happens. `codes`: the names under which the core
     shows it, if it does. `passing`: it lasts one tick. `pairs`: it is tried together with every
-    other such fault. `bits`: of the input word. Other fields are those of Input.
+    other such fault. `bits`: of the input word. `driven`: it must open a driven contactor
+    in the time of its code (the diode has a rule of its own: it is seen only while PWM runs).
+    Other fields are those of Input.
     """
 
-    def __init__(self, name, *codes, passing=False, pairs=False, bits=0, **fields):
+    def __init__(self, name, *codes, passing=False, pairs=False, bits=0, driven=True, **fields):
         self.name = name
         self.codes = codes
         self.passing = passing
         self.pairs = pairs
         self.bits = bits
+        self.driven = driven
         self.fields = fields
 
 
 FAULTS = [
-    Fault("diode shorted", "DiodeFault", pairs=True, diode=False),
+    Fault("diode shorted", "DiodeFault", pairs=True, driven=False, diode=False),
     Fault("samples stand still", "PilotSamplesStale", pairs=True, highs=0, lows=0),
     Fault("high samples stand still", "PilotSamplesStale", highs=0),
     Fault("low samples stand still", "PilotSamplesStale", lows=0),
     Fault("lease stands still", "RequestStale", pairs=True, lease=0),
     Fault("tick 1 ms too late", "TickLate", passing=True, pairs=True, late_ms=1),
-    Fault("tick 40 s late", "TickLate", passing=True, late_ms=40000),
+    Fault("tick 70 s late", "TickLate", passing=True, late_ms=70000),
     Fault("tick again in the same ms", passing=True, again=True),
-    Fault("one wrong sample", passing=True, wrong=True),
+    Fault("the newest sample wrong", passing=True, wrong=1),
+    Fault("the sample before wrong", passing=True, wrong=2),
+    Fault("the oldest sample wrong", passing=True, wrong=3),
     Fault("samples older than the last duty", passing=True, lag=True),
     Fault("sampling raises", "InternalError", passing=True, raises="sample"),
     Fault("feeding raises", "InternalError", passing=True, raises="feed"),
@@ -76,8 +80,9 @@ FAULTS = [
     Fault("the indicator raises", "InternalError", passing=True, raises="indicator"),
     Fault("residual current", "GroundFailure", pairs=True, bits=1),
     Fault("emergency stop", "EmergencyStop", bits=2),
-    Fault("earth lost", "ProtectiveEarthLost", bits=4),
-    Fault("voltage and mirror while open", "PowerSwitchFailure", pairs=True, closed=1),
+    Fault("earth lost", "ProtectiveEarthLost", pairs=True, bits=4),
+    Fault("voltage and mirror while open", "PowerSwitchFailure", pairs=True, driven=False,
+          closed=1),
     Fault("no mirror while driven", "EVSEContactorFault", closed=0),
     Fault("no voltage while closed", "PowerLoss", live=0),
     Fault("door open", "EnclosureOpen", bits=32),
@@ -87,13 +92,13 @@ FAULTS = [
     Fault("sensor being tested", sensor=2),
     Fault("not locked", locked=0),
     Fault("over-current", "OverCurrentFailure", condition="OverCurrentFailure"),
-    Fault("under-voltage", "UnderVoltage", condition="UnderVoltage"),
+    Fault("under-voltage", "UnderVoltage", pairs=True, condition="UnderVoltage"),
     Fault("meter silent", "PowerMeterFailure", condition="PowerMeterFailure"),
     Fault("wake-up", passing=True, wake=1),
     Fault("reset", passing=True, reset=1),
 ]
 # Which vehicle and request a fault is tried with, and a pair of faults.
-SINGLE = ("A 16 A", "B 16 A", "C 16 A", "C off", "D 16 A", "E 16 A")
+SINGLE = ("A 16 A", "B 16 A", "C 16 A", "C off", "D 16 A")
 PAIR = ("A 16 A", "C 16 A", "C off")
 
 
@@ -107,7 +112,8 @@ class Input:
         self.highs = self.lows = 2  # new samples
         self.lease = 1
         self.late_ms = 0
-        self.again = self.wrong = self.lag = False
+        self.again = self.lag = False
+        self.wrong = 0
         self.raises = self.condition = ""
         self.closed = self.live = None  # what mirror contact and voltage say; None: the drive pin
         self.sensor = self.locked = 1
@@ -122,30 +128,34 @@ class Input:
         self.fresh = self.highs > 0 and self.lows > 0
         self.steady = not any(fault.passing for fault in faults)
         self.codes = {code for fault in faults for code in fault.codes}
+        self.opens = {code for fault in faults for code in fault.codes if fault.driven}
         if level == "E":
             self.codes.add("PilotFault")
-        self.faulty = len(faults) + (level == "E")
+            self.opens.add("PilotFault")
         self.name = ", ".join([level, "asked " + request] + [f.name for f in faults])
         self.well = level in "CD" and not (set(faults) - {f for f in faults if f.name == "reset"})
 
 
-def alphabet(most_faults):
-    """Every input, each once; at most `most_faults` faults in one."""
+def fault_sets(most):
+    """The sets of up to `most` faults that are explored together, the small ones first."""
+    yield ()
+    if most > 0:
+        yield from ((fault,) for fault in FAULTS)
+    if most > 1:
+        yield from itertools.combinations([fault for fault in FAULTS if fault.pairs], 2)
+
+
+def alphabet(faults=()):
+    """Every input in which none, one or all of `faults` hold."""
     for level, request in itertools.product(LEVEL_MV, REQUESTS):
-        yield Input(level, request)
-    sets = [(fault,) for fault in FAULTS] if most_faults > 0 else []
-    if most_faults > 1:
-        pairs = itertools.combinations([f for f in FAULTS if f.pairs], 2)
-        sets += [pair for pair in pairs if not all(f.passing for f in pair)]
-    for faults in sets:
-        for base in SINGLE if len(faults) == 1 else PAIR:
-            level, request = base.split(" ", 1)
-            if level != "E" or most_faults > 1:
-                yield Input(level, request, faults)
+        if not faults or request in ("16 A", "off"):
+            yield Input(level, request)
+    for holding in [(fault,) for fault in faults] + ([faults] if len(faults) > 1 else []):
+        for base in SINGLE if len(holding) == 1 else PAIR:
+            yield Input(*base.split(" ", 1), holding)
 
 
 # --- What the code remembers
-# ------------------------------------------------------------------------
 
 # Timers: (cell, +1 counts up or -1 down, when it matters, the thresholds at which the code looks).
 # What is left out here is shown not to matter by the samples of two snapshots of one state.
@@ -160,6 +170,7 @@ TIMERS = [
     ("_SWITCH_MS", 1, DRIVEN, ("_HARD_MS",)),
     ("_F_MS", -1, ALWAYS_MATTERS, (0,)),
 ]
+NO_TIMERS = {"_LAST_MS", "_LATE_MS", "CLOSE_MS"}
 # Written and never read by the core, or set anew by each input.
 DROPPED = ("TICKS", "CLOSINGS", "FORCED", "FORCED_MA", "ERRORS", "INPUTS", "LEVEL_MV", "_LAST_MS",
            "CONDITIONS", "SENSOR", "LOCKED", "CURRENT_MA")
@@ -200,7 +211,6 @@ JUDGE_TIMERS = [
 CAP_MS = 100  # beyond the last threshold a judge's timer stands still after so long
 
 # --- The rules: (what is forbidden, in words; does it hold?). `t` is a Transition.
-# -----------------
 
 WHILE_DRIVEN = [
     ("driven in state A", lambda t: t.level == "A"),
@@ -222,11 +232,11 @@ WHILE_DRIVEN = [
      lambda t: t.cause_ms > t.trip_ms + 2 * t.tick_ms and t.pwm),
     ("driven 6 s after the request ended", lambda t: t.unasked_ms > 6000 + 2 * t.tick_ms),
     ("driven 6.5 s after the lease last moved", lambda t: t.lease_ms > 6500 + 2 * t.tick_ms),
-    ("driven 6 s after PWM went off", lambda t: t.off_ms >= 6000),
+    ("driven more than 6 s after PWM went off", lambda t: t.off_ms > 6000),
     ("driven and not fed", lambda t: t.dt and not t.fed),
 ]
 ON_CLOSING = [
-    ("closed without a request", lambda t: not t.input.request or t.input.offered < 6000),
+    ("closed without a request", lambda t: not t.asked),
     ("closed on a stale request", lambda t: t.lease_ms > 500),
     ("closed with a fault", lambda t: t.faults),
     ("closed without PWM", lambda t: not t.pwm),
@@ -247,8 +257,8 @@ ALWAYS = [
     ("an exception", lambda t: t.errors != t.raised),
     ("PWM in state A or E", lambda t: t.pwm and t.dt and t.level in "AE"),
     ("PWM begins during a guard", lambda t: t.pwm and not t.was_pwm and t.guard_ms),
-    ("PWM without a live request", lambda t: t.pwm and t.dt and (
-        not t.input.request or t.input.offered < 6000 or t.lease_ms > 500 + t.tick_ms)),
+    ("PWM without a live request",
+     lambda t: t.pwm and t.dt and (not t.asked or t.lease_ms > 500 + t.tick_ms)),
     ("the duty changed twice within 5 s",
      lambda t: t.pwm and t.was_pwm and t.changed and t.was_duty_ms + t.dt < 5000),
     ("not closed within 3 s though everything is well", lambda t: t.good_ms > 3000),
@@ -261,6 +271,29 @@ ALWAYS = [
 ]
 
 
+# The outlet with the core in the loop: what the outlet is told, and what it may not do.
+ACTIONS = ("", "authorise", "stop", "5 A")
+OUTLET_FAULTS = (
+    "diode shorted", "samples stand still", "lease stands still", "sampling raises",
+    "tick 1 ms too late", "residual current", "emergency stop", "under-voltage", "reset",
+)
+OUTLET_TIMERS = [
+    ("_waiting_ms", 1, ALWAYS_MATTERS, (0, "_wake_after_ms")),
+    ("_last_ms", -1, ALWAYS_MATTERS, ()),
+]
+CONSTANT = ("_wake_after_ms",)
+OUTLET = [
+    ("an unauthorised request", lambda t: t.requested and not t.authorised and t.main),
+    ("a request below 6 A", lambda t: t.requested and t.main and t.low),
+    ("a request with nobody plugged in", lambda t: t.requested and not t.outlet.plugged),
+    ("authorised by nobody", lambda t: t.outlet.authorised and not t.authorised and t.main),
+    ("closed for a vehicle that nobody authorised",
+     lambda t: t.driven and not t.was_driven and not t.was_authorised),
+    ("shown as charging, and open", lambda t: t.charging and t.main and not t.driven),
+    ("shown as idle, and driven", lambda t: t.idle and t.main and t.driven),
+]
+
+
 class Broken(Exception):
     """A rule is broken."""
 
@@ -270,7 +303,6 @@ class Imprecise(Exception):
 
 
 # --- The code under exploration
-# ---------------------------------------------------------------------
 
 
 def firmware_path():
@@ -373,8 +405,8 @@ class Surroundings:
         w[2] = w[3] = w[4] = high
         w[5] = w[6] = w[7] = low
         if now.wrong:
-            w[3] = 12000 if high < 9000 else 0
-            w[5] = 0 if low < 0 else -12000
+            w[1 + now.wrong] = 12000 if high < 9000 else 0
+            w[4 + now.wrong] = 0 if low < 0 else -12000
 
     def drive(self, on):
         self.pin = bool(on)
@@ -430,6 +462,7 @@ class Timers:
         self.ages = ages
         self.standing = standing
         self.all = sorted({i for i, *_ in table})
+        self.moving = [*self.all, *ages]
         self.by_mode = {}
         for pwm, driven in itertools.product((False, True), (0, 1)):
             matters = {ALWAYS_MATTERS, DRIVEN if driven else OPEN, PWM if pwm else ALWAYS_MATTERS}
@@ -441,6 +474,13 @@ class Timers:
                         found[i][1].update(ms + 1 for ms in at)
             self.by_mode[pwm, driven] = [(i, way, sorted(at), {}) for i, (way, at)
                                          in sorted(found.items())]
+
+    def extend(self, rows):
+        self.all += [row[0] for row in rows]
+        self.moving += [row[0] for row in rows]
+        for known in self.by_mode.values():
+            known += [(i, way, sorted({*at, *(ms + 1 for ms in at)}), {})
+                      for i, way, _, at in rows]
 
     def place(self, way, at, value):
         """(interval, and whether the next tick leaves it; ms to the next threshold or 0)."""
@@ -481,7 +521,7 @@ class Timers:
         next threshold; 0 when a timer did not just run, None when no threshold lies ahead.
         """
         least = None
-        if any(abs(after[i] - before[i]) > self.tick_ms for i in self.all):
+        if any(abs(after[i] - before[i]) not in (0, self.tick_ms) for i in self.moving):
             return 0
         standing = after[self.standing]
         rows = [(i, 1, clear if standing & bit else trip)
@@ -507,8 +547,6 @@ class Transition:
 
 class World:
     """One safety core with its judge."""
-
-    about = "safety alone"
 
     def __init__(self, core, tick_ms=2, late_ms=20, ventilated=False):
         self.core = core
@@ -536,7 +574,7 @@ class World:
         self.drop = [at[name] for name in DROPPED if name in at]
         thresholds = sorted(v for n, v in values.items() if n.endswith("_MS") and n not in at)
         timers = []
-        listed = {row[0] for row in TIMERS} | {"_LAST_MS", "CLOSE_MS"}
+        listed = {row[0] for row in TIMERS} | NO_TIMERS
         self.unlisted = [name for name in at if name.endswith("_MS") and name not in listed]
         unlisted = [(name, 1, ALWAYS_MATTERS, (0, *thresholds)) for name in self.unlisted]
         for name, way, when, limits in TIMERS + unlisted:
@@ -554,6 +592,7 @@ class World:
         self.is_timer = {row[0] for row in timers} | set(ages)
         self.judge[JUDGED.index("DUTY_MS")] = 5000 + CAP_MS
         self.judge[JUDGED.index("PERMILLE")] = 1000
+        self.names_after = []
         self.views = [memoryview(a).cast("B") for a in (self.cells, self.judge)]
         self.t = t = Transition()
         t.opening = self.mask(lambda fault: fault[3])
@@ -588,7 +627,7 @@ class World:
     def put(self, values):
         n = len(self.cells)
         self.cells[:] = array("i", values[:n])
-        self.judge[:] = array("i", values[n:])
+        self.judge[:] = array("i", values[n : n + len(JUDGED)])
 
     def key(self):
         """The canonical form of the present state."""
@@ -626,14 +665,21 @@ class World:
         c[at["_LOWS"]] = min((c[at["_LOWS"]] - c[at["_LOWS_AT_DUTY"]]) & WRAP, 9)
         c[at["_LOWS_AT_DUTY"]] = 0
         c[at["_HIGHS"]] = 0
+        self.normalise_outlet()
         for i in self.drop:
             c[i] = 0
         if c[at["CLOSE_MS"]] > 0:
             c[at["CLOSE_MS"]] = 0
-        c[at["DEPARTED"]] = 0
+
+    def normalise_outlet(self):
+        c = self.cells
+        for name in ("DEPARTED", "REQUEST", "OFFERED_MA"):
+            c[self.at[name]] = 0
         for other, seen in SEEN.items():
-            c[at[other]] = c[at[seen]] = 0
-        c[at["REQUEST"]] = c[at["OFFERED_MA"]] = 0
+            c[self.at[other]] = c[self.at[seen]] = 0
+
+    def after(self, now, t):
+        """What follows a tick, and is judged."""
 
     def move_counters(self, by):
         """Adds `by` to every counter that wraps at 2^30."""
@@ -648,6 +694,11 @@ class World:
         c[core.REQUEST] = now.request
         c[core.OFFERED_MA] = now.offered
         c[core.LEASE] = (c[core.LEASE] + now.lease) & WRAP
+        self.supervise(now)
+
+    def supervise(self, now):
+        c = self.cells
+        core = self.core
         c[core.LOCKED] = now.locked
         c[core.SENSOR] = now.sensor
         c[core.WAKE] += now.wake
@@ -686,6 +737,8 @@ class World:
         around.high = LEVEL_MV[now.level if t.blind else name]
         around.counts[0] = (c[at["_HIGHS"]] + now.highs) & WRAP
         around.counts[1] = (c[at["_LOWS"]] + now.lows) & WRAP
+        t.asked = asked = c[core.REQUEST] == 1 and c[core.OFFERED_MA] >= 6000
+        renewed = c[core.LEASE] != c[at["_LEASE_SEEN"]]
         errors = c[core.ERRORS]
         self.safety.tick((c[at["_LAST_MS"]] + dt) & WRAP)
         # what has happened, seen from outside
@@ -721,11 +774,10 @@ class World:
                     else:
                         no_diode = min(no_diode + 1, 9)
             off_ms = min(off_ms + dt, 6000 + CAP_MS) if was_driven and not was_pwm else 0
-            asked = now.request and now.offered >= 6000
             unasked_ms = 0 if asked or not was_driven else min(unasked_ms + dt, 6000 + CAP_MS)
             most = 6500 if was_driven else 500
             # in a tick that comes late the outlet had no chance
-            lease_ms = 0 if now.lease else min(lease_ms + min(dt, self.late_ms), most + CAP_MS)
+            lease_ms = 0 if renewed else min(lease_ms + min(dt, self.late_ms), most + CAP_MS)
             # so long has the vehicle been seen asking, the time before a late tick left out
             if was_pwm and name in self.charging:
                 asking_ms = min(asking_ms + min(dt, self.late_ms), 500 + CAP_MS)
@@ -737,12 +789,15 @@ class World:
             hold_ms = max(hold_ms - dt, 0)
             duty_ms = min(duty_ms + dt, 5000 + CAP_MS)
             if permille == 0:
-                f_ms = min(f_ms + dt, 300 + CAP_MS) if was_permille == 0 else 1
+                if was_permille == 0:
+                    f_ms = min(f_ms + dt, 300 + CAP_MS)
+                else:  # goes on after an exception, or begins
+                    f_ms = 1 if t.new & t.opening or now.wake else 300 + CAP_MS
             else:
                 f_ms = 0
             number = 0
-            if was_driven and now.steady and now.codes and not now.again:
-                number = 1 + max(self.bit[code] for code in now.codes).bit_length() - 1
+            if was_driven and now.steady and now.opens:
+                number = max(self.bit[code] for code in now.opens).bit_length()
                 if self.codes[number - 1] == "GroundFailure" and c[at["_SWITCH_MS"]] < 1000:
                     number = 0
             if number != cause:
@@ -757,8 +812,6 @@ class World:
         t.trip_ms = self.trips[cause - 1] if cause else 0
         if cause and self.codes[cause - 1] == "RequestStale":
             t.trip_ms += 500
-        if cause and self.codes[cause - 1] == "DiodeFault":
-            t.trip_ms = 7000  # seen while PWM runs only: it has a rule of its own
         t.cause_bit = 1 << cause >> 1
         t.stale = stale
         t.diode = diode
@@ -798,77 +851,147 @@ class World:
         self.judge[:] = array("i", (
             was_permille, stale, diode, no_diode, off_ms, unasked_ms, lease_ms,
             asking_ms, good_ms, hold_ms, duty_ms, f_ms, cause, cause_ms))
+        self.after(now, t)
         if self.shift:
             self.move_counters(-self.shift)
         self.normalise()
 
 
 # --- The search
-# -------------------------------------------------------------------------------------
+
+
+class OutletWorld(World):
+    """The AC outlet, ticked after each tick of its core."""
+
+    def __init__(self, core, outlet, limits, *args):
+        super().__init__(core, *args)
+        self.limits = limits.Limits(32000)
+        self.backend = limits.BACKEND
+        self.module = outlet
+        self.outlet = outlet.AcOutlet(self.cells, self.limits)
+        self.outlet.tick(0)
+        self.fields = sorted(name for name, value in vars(self.outlet).items()
+                             if isinstance(value, int) and name not in CONSTANT)
+        self.kinds = [type(getattr(self.outlet, name)) for name in self.fields]
+        self.mine = array("i", [0] * (len(self.fields) + 1))  # and whether somebody authorised it
+        self.views.append(memoryview(self.mine).cast("B"))
+        base = len(self.cells) + len(JUDGED)
+        self.names_after = [*self.fields, "AUTHORISED"]
+        rows = []
+        for name, way, when, limits_ms in OUTLET_TIMERS:
+            if name in self.fields:
+                at = [getattr(self.outlet, ms) if isinstance(ms, str) else ms for ms in limits_ms]
+                rows.append((base + self.fields.index(name), way, when, at))
+        self.timers.extend(rows)
+        self.is_timer |= {row[0] for row in rows}
+        self.pack()
+
+    def pack(self):
+        self.mine[:-1] = array("i", [getattr(self.outlet, name) for name in self.fields])
+
+    def load(self, raw):
+        super().load(raw)
+        for name, kind, value in zip(self.fields, self.kinds, self.mine):
+            setattr(self.outlet, name, kind(value))
+
+    def values(self):
+        return super().values() + self.mine.tolist()
+
+    def put(self, values):
+        super().put(values)
+        self.mine[:] = array("i", values[-len(self.mine):])
+
+    def move_counters(self, by):
+        super().move_counters(by)
+        self.outlet._last_ms = (self.outlet._last_ms + by) & WRAP
+
+    def ask(self, now):
+        self.supervise(now)
+
+    def after(self, now, t):
+        outlet = self.outlet
+        c = self.cells
+        core = self.core
+        states = self.module
+        was_plugged = outlet.plugged
+        t.was_authorised = outlet.authorised
+        departed = c[core.DEPARTED] != outlet._departures
+        if now.lease:
+            if now.action == "authorise":
+                outlet.authorise()
+                self.mine[-1] = 1
+            elif now.action == "stop":
+                outlet.stop()
+                self.mine[-1] = 0
+            self.limits.set(self.backend, 5000 if now.action == "5 A" else 16000, "")
+            outlet.tick(c[self.at["_LAST_MS"]])
+            if departed and was_plugged:
+                self.mine[-1] = 0
+        t.outlet = outlet
+        t.main = now.lease
+        t.authorised = self.mine[-1]
+        t.requested = c[core.REQUEST]
+        t.charging = outlet.charging_state == states.CHARGING
+        t.idle = outlet.charging_state == states.IDLE
+        t.low = now.action == "5 A"
+        for text, broken in OUTLET:
+            if broken(t):
+                raise Broken(text)
+
+    def normalise_outlet(self):
+        c = self.cells
+        core = self.core
+        outlet = self.outlet
+        c[core.DEPARTED] = c[core.DEPARTED] != outlet._departures
+        outlet._departures = 0
+        for other, seen in SEEN.items():
+            c[self.at[other]] = c[self.at[other]] != c[self.at[seen]]
+            c[self.at[seen]] = 0
+        outlet._last_ms = (outlet._last_ms - c[self.at["_LAST_MS"]]) & WRAP
+        self.pack()
 
 
 class Explorer:
-    """Breadth-first over a world. `twin`: the same world from code that reports its conditions."""
+    """Breadth-first over a world, from the state it is in. `twin`: the same world from code that
+    reports its conditions.
+    """
 
     def __init__(self, world, inputs, seconds, twin=None, seed=1):
         self.world = world
         self.inputs = inputs
-        self.seconds = seconds
+        self.seconds = seconds  # of processor time
         self.twin = twin
         self.random = random.Random(seed)
         self.ids = {}
         self.raws = []
-        self.parents = []  # (state, input, further ticks)
-        self.costs = []  # faulty inputs on the way there
-        self.todo = []  # by cost
-        self.expanded = bytearray()
-        self.replaced = 0
+        self.parents = []  # (state, number of the input, further ticks)
         self.source = array("I")
         self.target = array("I")
         self.driven = bytearray()
         self.memory = []  # the faults that each state remembers
         self.served = bytearray()  # whether only a technician can help
-        self.paired = 0  # the faults that are tried together with others
-        for fault in FAULTS:
-            if fault.pairs:
-                for code in fault.codes:
-                    self.paired |= world.bit[code]
         self.transitions = self.waits = self.checked = self.split = 0
         self.complete = False
         self.spent_s = 0
 
-    def add(self, raw, parent, cost):
+    def add(self, raw, parent):
         key = self.world.key()
         known = self.ids.get(key)
         if known is None:
-            known = self.ids[key] = self.append(raw, parent, cost)
-        elif cost < self.costs[known]:
-            # A simpler way to it takes its place; the old one stays for those who came by it.
-            if not self.expanded[known]:
-                self.expanded[known] = 1
-                self.replaced += 1
-            new = self.ids[key] = self.append(raw, parent, cost)
-            self.source.append(known)
-            self.target.append(new)
-            known = new
+            known = self.ids[key] = self.append(raw, parent)
         elif raw != self.raws[known] and self.random.random() < self.sample:
-            known = self.compare(known, raw, parent, cost)
+            known = self.compare(known, raw, parent)
         return known
 
-    def append(self, raw, parent, cost):
+    def append(self, raw, parent):
         self.raws.append(raw)
-        self.costs.append(cost)
-        self.expanded.append(0)
-        while len(self.todo) <= cost:
-            self.todo.append(deque())
-        self.todo[cost].append(len(self.raws) - 1)
         self.parents.append(parent)
         self.driven.append(self.world.cells[self.world.core.DRIVE])
         self.memory.append(self.world.memory())
         self.served.append(self.world.needs_service() != 0)
         return len(self.raws) - 1
 
-    def compare(self, known, raw, parent, cost):
+    def compare(self, known, raw, parent):
         """Two snapshots of one state must do the same next; where they do not, both are kept."""
         world = self.world
         now = self.random.choice(self.inputs)
@@ -885,7 +1008,7 @@ class Explorer:
         world.load(raw)
         if found[0] != found[1]:
             self.split += 1
-            return self.append(raw, parent, cost)
+            return self.append(raw, parent)
         return known
 
     def same(self, raw, now, key):
@@ -903,64 +1026,40 @@ class Explorer:
             world.shift = 0
 
     def replay(self, raw, now, ticks, key):
+        """The wait that `ticks` ticks amount to must have led to the present state."""
         world = self.world
+        waited = world.values()
         world.load(raw)
+        before = world.values()
         for _ in range(ticks):
             world.step(now)
         if world.key() != key:
-            raise Imprecise("%d ticks of '%s' do not add up to a wait: a timer's threshold is "
-                            "missing in TIMERS (%s)" % (ticks, now.name, self.difference(key)))
-
-    def difference(self, key):
-        world = self.world
-        mine = world.key()
-        names = world.names + list(JUDGED)
-        return ", ".join("%s %s/%s" % (names[i] if i < len(names) else "order", a, b)
-                         for i, (a, b) in enumerate(zip(mine, key)) if a != b)
+            names = world.names + list(JUDGED) + world.names_after
+            rows = zip(names, before, world.values(), waited)
+            raise Imprecise(
+                "%d ticks of '%s' do not add up to a wait: a threshold is missing in TIMERS "
+                "(name, before, by ticks, by waiting: %s)" % (ticks, now.name, "; ".join(
+                    "%s %d %d %d" % row for row in rows if row[2] != row[3])))
 
     def run(self, sample=0.02):
         self.sample = sample
-        start = time.monotonic()
-        start_cpu = time.process_time()
-        world = self.world
-        self.add(world.save(), None, 0)
-        chance = self.random.random
-        self.depth = 0  # everything with fewer faulty inputs has been explored
-        self.explored = 0
-        while self.depth < len(self.todo):
-            queue = self.todo[self.depth]
-            if not queue:
-                self.depth += 1
-                continue
-            at = queue.popleft()
-            if self.expanded[at]:
-                continue
-            self.expanded[at] = 1
-            if self.explored % 16 == 0 and time.monotonic() - start > self.seconds:
-                break
-            self.expand(at, chance, sample)
-            self.explored += 1
-        self.complete = self.explored + self.replaced == len(self.raws)
-        self.spent_s = time.monotonic() - start
-        self.cpu_s = time.process_time() - start_cpu
+        start = time.process_time()
+        self.add(self.world.save(), None)
+        at = 0
+        while at < len(self.raws) and self.spent_s < self.seconds:
+            self.expand(at, self.random.random, sample)
+            at += 1
+            if at % 16 == 0:
+                self.spent_s = time.process_time() - start
+        self.complete = at == len(self.raws)
+        self.spent_s = time.process_time() - start
 
     def expand(self, at, chance, sample):
         world = self.world
         raw = self.raws[at]
         before = None
-        memory = self.memory[at]
-        cost = self.costs[at]
-        bits = world.bit
         reached = {}
         for number, now in enumerate(self.inputs):
-            if memory and now.codes:
-                remembered = memory
-                for code in now.codes:
-                    remembered |= bits[code]
-                if remembered & (remembered - 1) and (
-                    remembered & ~self.paired or bin(remembered).count("1") > 2
-                ):
-                    continue
             world.load(raw)
             try:
                 world.step(now)
@@ -968,17 +1067,17 @@ class Explorer:
                 raise self.found(broken, at, number)
             self.transitions += 1
             after = world.save()
+            size = len(self.raws)
             state = reached.get(after)
             fresh = state is None
             if fresh:
-                size = len(self.raws)
-                state = reached[after] = self.add(after, (at, number, 0), cost + now.faulty)
+                state = reached[after] = self.add(after, (at, number, 0))
                 self.source.append(at)
                 self.target.append(state)
-                if self.twin and (state >= size or chance() < 0.05):
-                    self.twin.load(raw)
-                    self.twin.step(now)
-            if sample and chance() < sample / 4:
+            if self.twin and (fresh and state >= size or chance() < 0.02):
+                self.twin.load(raw)
+                self.twin.step(now)
+            if state >= size or chance() < sample / 4:
                 world.load(after)
                 key = world.key()
                 self.checked += 1
@@ -1008,7 +1107,7 @@ class Explorer:
             self.transitions += 1
             self.waits += 1
             waited = world.save()
-            state = self.add(waited, (at, number, left), cost + now.faulty)
+            state = self.add(waited, (at, number, left))
             self.source.append(at)
             self.target.append(state)
             if left < 400 and chance() < 0.05 or chance() < sample / 10:
@@ -1074,48 +1173,111 @@ def unreached(observed):
 PROFILES = {"rp2040": (2, 20), "esp32": (10, 30)}
 
 
-def explore_safety(seconds, profile="rp2040", ventilated=False, faults=2, text=None, out=print):
-    """Explores the core; returns the Explorer. Broken is raised on a broken rule."""
+class Report:
+    """Sums up explorations."""
+
+    def __init__(self, about, out):
+        self.about = about
+        self.out = out
+        self.searches = []
+        self.start = time.monotonic()
+
+    def add(self, name, search):
+        self.searches.append(search)
+        for memory, count in search.dead_ends().items():
+            shown = [c for i, c in enumerate(search.world.codes) if memory >> i & 1]
+            raise Broken("%d states with %s have no way back to charging (explored with: %s)"
+                         % (count, ", ".join(shown) or "no fault", name))
+        if not search.complete:
+            self.out("  not to its end: %s" % name)
+
+    def sum(self, field):
+        return sum(getattr(search, field) for search in self.searches)
+
+    def tell(self, planned, file, observed):
+        self.out("%s: %d of %d sets of faults explored, %d to the end: %d states, %d transitions"
+                 " (%d waits), %.0f s (%.0f s of processor)" % (
+                     self.about, len(self.searches), planned, self.sum("complete"),
+                     sum(len(search.raws) for search in self.searches), self.sum("transitions"),
+                     self.sum("waits"), time.monotonic() - self.start, self.sum("spent_s")))
+        self.out("  checked on %d samples; %d snapshots kept apart that looked like one state"
+                 % (self.sum("checked"), self.sum("split")))
+        for name in self.searches[0].world.unlisted:
+            self.out("  a timer that is not in TIMERS: %s" % name)
+        self.out("  branches of %s: %d of %d outcomes reached" % (
+            file, sum(map(len, observed.values())), 2 * len(observed)))
+        for line in unreached(observed):
+            self.out("    " + line)
+
+
+def explore(about, world, twin, sets, inputs, seconds, out):
+    """Explores with each of `sets` of faults in turn, while there is time; returns the Report."""
+    boot = world.save()
+    told = Report(about, out)
+    left_s = seconds
+    for number, faults in enumerate(sets):
+        if left_s <= 0:
+            break
+        # what one set does not need, the next may
+        search = Explorer(world, inputs(faults), max(left_s / (len(sets) - number) * 4, 1), twin)
+        world.load(boot)
+        search.run()
+        left_s -= search.spent_s
+        told.add(", ".join(fault.name for fault in faults) or "no fault", search)
+    return told
+
+
+def explore_safety(
+    seconds, profile="rp2040", ventilated=False, faults=2, text=None, out=print, only=None
+):
+    """Explores the core, or `text` in its place, in sets of up to so many `faults`, or with those
+    named in `only`; returns the Report. Broken is raised on a broken rule.
+    """
     firmware_path()
     name = "firmware.safety.core"
     observed = {}
-    tick_ms, late_ms = PROFILES[profile]
-    world = World(load(name, text), tick_ms, late_ms, ventilated)
-    twin = World(load(name, text, observed), tick_ms, late_ms, ventilated)
-    search = Explorer(world, list(alphabet(faults)), seconds, twin)
-    search.run()
-    report(search, "core.py", observed, out)
-    return search
+    worlds = [World(load(name, text, observe), *PROFILES[profile], ventilated)
+              for observe in (None, observed)]
+    sets = list(fault_sets(faults))
+    if only is not None:
+        sets = [tuple(fault for fault in FAULTS if fault.name in only)]
+    told = explore("safety alone", *worlds, sets, lambda s: list(alphabet(s)), seconds, out)
+    told.tell(len(sets), "core.py", observed)
+    return told
 
 
-def report(search, name, observed, out):
-    world = search.world
-    how_far = ""
-    if not search.complete:
-        how_far = " (%d explored: all that takes fewer than %d faulty inputs)" % (
-            search.explored, search.depth)
-    out("%s: %d inputs, %d states%s, %d transitions (%d waits), %.0f s (%.0f s of processor)"
-        % (world.about, len(search.inputs), len(search.raws), how_far, search.transitions,
-           search.waits, search.spent_s, search.cpu_s))
-    out("  checked on %d samples; %d snapshots kept apart that looked like one state"
-        % (search.checked, search.split))
-    if world.unlisted:
-        out("  timers not in TIMERS: %s" % ", ".join(world.unlisted))
-    never = list(unreached(observed))
-    out("  branches of %s: %d of %d outcomes reached" % (
-        name, sum(map(len, observed.values())), 2 * len(observed)))
-    for line in never:
-        out("    " + line)
-    for memory, count in search.dead_ends().items():
-        shown = [c for i, c in enumerate(world.codes) if memory >> i & 1]
-        raise Broken("%d states with %s have no way back to charging"
-                     % (count, ", ".join(shown) or "no fault"))
+def outlet_alphabet(faults):
+    for holding in ((), *((fault,) for fault in faults)):
+        for level, action in itertools.product("ABC" if holding else "ABCE", ACTIONS):
+            now = Input(level, "off", holding)
+            now.action = action
+            now.well = False  # the outlet may have its reasons
+            now.name = ", ".join([level, *filter(None, (action, *(f.name for f in holding)))])
+            yield now
+
+
+def explore_outlet(seconds, profile="rp2040", text=None, out=print):
+    """Explores the outlet with its core; returns the Report. Broken as above."""
+    firmware_path()
+    names = "firmware.safety.core", "firmware.outlet.ac", "firmware.energy.limits"
+    observed = {}
+    worlds = []
+    for observe in (None, observed):
+        core, limits = (load(name) for name in names[::2])
+        outlet = load(names[1], text, observe)
+        worlds.append(OutletWorld(core, outlet, limits, *PROFILES[profile]))
+    sets = [(), *((fault,) for fault in FAULTS if fault.name in OUTLET_FAULTS)]
+    told = explore("outlet with the core in the loop", *worlds, sets,
+                   lambda s: list(outlet_alphabet(s)), seconds, out)
+    told.tell(len(sets), "ac.py", observed)
+    return told
 
 
 def main(argv=None):
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seconds", type=int, default=280, help="for the whole (280)")
+    parser.add_argument("--seconds", type=int, default=280, help="of processor time (280)")
+    parser.add_argument("--on", choices=("safety", "outlet"), help="only one of the two")
     parser.add_argument("--profile", choices=PROFILES, default="rp2040")
     parser.add_argument("--ventilated", action="store_true")
     parser.add_argument("--faults", type=int, default=2, choices=(0, 1, 2))
@@ -1123,7 +1285,13 @@ def main(argv=None):
     args = parser.parse_args(argv)
     text = args.core.read_text() if args.core else None
     try:
-        explore_safety(args.seconds, args.profile, args.ventilated, args.faults, text)
+        left_s = args.seconds
+        if args.on != "outlet":
+            seconds = left_s if args.on else left_s * 2 // 3
+            told = explore_safety(seconds, args.profile, args.ventilated, args.faults, text)
+            left_s -= told.sum("spent_s")
+        if args.on != "safety":
+            explore_outlet(left_s, args.profile)
     except Broken as broken:
         print("BROKEN: %s" % broken)
         return 1
