@@ -107,7 +107,7 @@ class Watched(Rig):
             assert self.diode
             assert self.stale < 2
             assert not raised
-            assert self.off_ms < 6000
+            assert self.off_ms <= 6000
             assert self.idle_ms <= 6500 + 24
             assert dt <= 20 or not was_driven
             assert c[core.SENSOR] == 1 and c[core.LOCKED]
@@ -115,7 +115,7 @@ class Watched(Rig):
                 assert asked and self.idle_ms <= 500 and was_pwm and not standing
         elif was_driven:
             why = standing & OPENING or mv < 4800 or mv > 7200 or raised
-            assert why or self.off_ms >= 6000
+            assert why or self.off_ms > 6000
         if 0 < self.pilot.permille < 1000 and not raised:
             assert asked and self.idle_ms <= 500 + 24
 

@@ -83,8 +83,8 @@ async def charge(checked, out, named_broker=None, live=False, argv=None):
                   "sample_interval_s": 1}
         directory = stack.enter_context(tempfile.TemporaryDirectory(prefix="voltpile-"))
         trace_path = out / "trace.jsonl"
-        for name in ("trace.jsonl", "run.json", "session.png"):  # of an earlier run
-            (out / name).unlink(missing_ok=True)
+        for old in ("trace.jsonl", "run.json", "session.png"):  # of an earlier run
+            (out / old).unlink(missing_ok=True)
         pile_process.write_files(directory, checked, trace_path, "real", config)
         session = Session()
         tail = stack.enter_context(contextlib.closing(trace.Tail(trace_path)))
