@@ -393,3 +393,62 @@ def test_samples_taken_in_f_say_nothing_after_it():
     rig.inputs.word = core.IN_ESTOP
     rig.run(1000)
     assert rig.lamps.name == "B1" and rig.lamps.seen == {"EmergencyStop"}
+
+
+def test_a_fault_that_stands_for_days_overflows_nothing():
+    rig = Rig()
+    rig.vehicle("B")
+    rig.run(100)
+    rig.inputs.word = core.IN_ESTOP
+    rig.run(100)
+    rig.inputs.word = 0
+    for _ in range(36000):
+        rig.now_ms = (rig.now_ms + 60000) & 0x3FFFFFFF
+        rig.core.tick(rig.now_ms)
+    assert rig.lamps.faults == {"EmergencyStop"}
+    assert len([cell for cell in rig.cells if cell > 200000]) <= 1
+
+
+def test_the_outlet_says_whether_it_is_energised_or_faulted():
+    rig = Rig()
+    rig.run(100)
+    assert not rig.outlet.energised and not rig.outlet.faulted
+    rig.charge()
+    assert rig.outlet.energised is True and not rig.outlet.faulted
+    rig.inputs.word = core.IN_ESTOP
+    rig.run(20)
+    assert not rig.outlet.energised and rig.outlet.faulted is True
+
+
+def test_the_pilot_is_set_only_when_it_changes():
+    rig = Rig()
+    rig.run(100)
+    changes = rig.pilot.changes
+    rig.run(100)
+    assert rig.pilot.changes == changes
+
+
+def test_a_fault_at_boot_is_shown_by_f_at_once():
+    rig = Rig()
+    rig.inputs.word = core.IN_ESTOP
+    rig.run(4)
+    assert rig.lamps.name == "F" and rig.pilot.permille == 0
+
+
+def test_the_self_test_of_the_sensor_is_no_residual_current():
+    rig = Rig()
+    rig.cells[core.SENSOR] = 2
+    rig.inputs.word = core.IN_RESIDUAL
+    rig.run(500)
+    assert not rig.lamps.seen
+
+
+def test_a_closing_that_never_came_has_no_time():
+    rig = _offered(Rig())
+    rig.inputs.mirror = False
+    rig.vehicle("C")
+    rig.until(lambda: rig.contactor.on, 3000)
+    rig.run(40)
+    rig.vehicle("B")
+    rig.run(100)
+    assert not rig.contactor.on and rig.cells[core.CLOSE_MS] == -1
