@@ -53,7 +53,7 @@ class Session:
         self._nonce = nonce
         self._outbox = outbox
         self._count = 0
-        self._reading = array("i", [0] * 10)
+        self._reading = array("i", [0] * 11)
         self._seq = 0
         self._state = 0
         self._ending = None  # (stopped reason, trigger) while the contactor is still to open

@@ -61,7 +61,7 @@ class Supervision:
     """
 
     def __init__(self, cells, place, limits, plug, config):
-        self.reading = array("i", [0] * 10)
+        self.reading = array("i", [0] * 11)
         self._cells = cells
         self._meter = place.meter
         self._inputs = place.inputs

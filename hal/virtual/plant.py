@@ -410,6 +410,18 @@ class Plant:
             return 0
         return self.mains_mv
 
+    def phase_ma(self, i):
+        """The current in phase `i` (from 0), in mA."""
+        return self.current_ma if self.phase_mv(i) else 0
+
+    def power_mw(self):
+        """The active power of all phases, in mW."""
+        power = 0
+        if self.current_ma:
+            for i in range(self.phases):
+                power += self.phase_mv(i) * self.current_ma
+        return power // 1000
+
     def live(self):
         """Whether there is voltage behind the contactor."""
         return self.closed and self.phase_mv(0) > 50000
