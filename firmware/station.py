@@ -47,7 +47,7 @@ class Station:
                 place.pilot,
                 place.contactor,
                 place.inputs,
-                place.indicator,
+                place.witness,
                 board.late_ms,
                 place.ventilated,
                 gbt,

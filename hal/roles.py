@@ -50,8 +50,8 @@ if TYPE_CHECKING:
             """Tick. Trip the breaker upstream: the contactor is welded."""
             ...
 
-    class Indicator(Protocol):
-        """Shows what the safety core is at: lamps on a board, the trace of the virtual one."""
+    class Witness(Protocol):
+        """Is told what the safety core is at: a console, or the trace of the virtual board."""
 
         def state(self, name: str) -> None:
             """Tick. The vehicle interface is now in `name`: "A1" ... "D2", "E", "F"."""
@@ -104,7 +104,8 @@ if TYPE_CHECKING:
 
         def read(self, into) -> None:
             """Fill array("i") `into` with [energy Wh, energy mWh (0 ... 999), age of the reading
-            in ms, frequency mHz, mV L1, L2, L3, mA L1, L2, L3]; phases that are not there read 0.
+            in ms, frequency mHz, mV L1, L2, L3, mA L1, L2, L3, active power mW]; phases that are
+            not there read 0.
             """
             ...
 
@@ -150,7 +151,7 @@ if TYPE_CHECKING:
         pilot: Pilot
         contactor: Contactor
         inputs: Inputs
-        indicator: Indicator
+        witness: Witness
         meter: Meter
         thermometer: "Thermometer | None"
         socket: "Socket | None"  # None: the cable is attached

@@ -77,7 +77,7 @@ FAULTS = [
     Fault("sampling raises", "InternalError", passing=True, raises="sample"),
     Fault("feeding raises", "InternalError", passing=True, raises="feed"),
     Fault("the pilot raises", "InternalError", passing=True, raises="set_permille"),
-    Fault("the indicator raises", "InternalError", passing=True, raises="indicator"),
+    Fault("the witness raises", "InternalError", passing=True, raises="witness"),
     Fault("residual current", "GroundFailure", pairs=True, bits=1),
     Fault("emergency stop", "EmergencyStop", bits=2),
     Fault("earth lost", "ProtectiveEarthLost", pairs=True, bits=4),
@@ -368,7 +368,7 @@ class Conditions(ast.NodeTransformer):
 
 
 class Surroundings:
-    """Pilot, contactor, indicator and inputs of one core: they do what the input says."""
+    """Pilot, contactor, witness and inputs of one core: they do what the input says."""
 
     def __init__(self):
         self.input = Input("A", "off")
@@ -422,11 +422,11 @@ class Surroundings:
         pass
 
     def state(self, name):
-        self._may_raise("indicator")
+        self._may_raise("witness")
         self.lamp = name
 
     def fault(self, code, active, latched=False):
-        self._may_raise("indicator")
+        self._may_raise("witness")
 
     def read(self):
         now = self.input
@@ -441,7 +441,7 @@ class Surroundings:
 
 def build(core, around, **options):
     """A Safety of the module `core`, each of its parameters filled by name."""
-    given = dict(pilot=around, contactor=around, indicator=around, inputs=around, **options)
+    given = dict(pilot=around, contactor=around, witness=around, inputs=around, **options)
     parameters = inspect.signature(core.Safety.__init__).parameters.values()
     wanted = {}
     for parameter in list(parameters)[1:]:

@@ -14,7 +14,7 @@ from firmware.safety.faults import FAULTS, SELF, UNPLUG
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from hal.roles import Contactor, Indicator, Inputs, Pilot
+    from hal.roles import Contactor, Witness, Inputs, Pilot
 
 # --- Cells the outlet writes ---
 REQUEST = const(0)  # 1: energise when the vehicle asks; 0: stop
@@ -164,7 +164,7 @@ class Safety:
         pilot: "Pilot",
         contactor: "Contactor",
         inputs: "Inputs",
-        indicator: "Indicator",
+        witness: "Witness",
         late_ms,
         ventilated=False,
         gbt=False,
@@ -183,7 +183,7 @@ class Safety:
         self._contactor = contactor
         self._feed = contactor.feed
         self._read = inputs.read
-        self._indicator = indicator
+        self._witness = witness
         self.cells[_LATE_MS] = late_ms
         self.cells[_LAST_CHARGING] = 3 if ventilated else 2
         self._bounds = _GBT_BOUND_MV if gbt else _BOUND_MV
@@ -310,12 +310,15 @@ class Safety:
         elif driven and c[CLOSE_MS] < 0:
             c[CLOSE_MS] = c[_SWITCH_MS]
 
-        # The request is a lease. In a tick that comes late the outlet had no chance to renew it.
+        # In a tick that comes late nobody looked at the vehicle, and the outlet had no chance to
+        # renew its request: that time counts for neither.
+        seen = dt if dt <= c[_LATE_MS] else c[_LATE_MS]
+        # The request is a lease.
         if c[LEASE] != c[_LEASE_SEEN]:
             c[_LEASE_SEEN] = c[LEASE]
             c[_LEASE_AGE_MS] = 0
         elif c[_LEASE_AGE_MS] < _CAP_MS:
-            c[_LEASE_AGE_MS] += dt if dt <= c[_LATE_MS] else c[_LATE_MS]
+            c[_LEASE_AGE_MS] += seen
         wanted = c[REQUEST] == 1 and c[OFFERED_MA] >= 6000
         if c[_LEASE_AGE_MS] > _LEASE_MS:
             wanted = False
@@ -339,7 +342,7 @@ class Safety:
             wanted = False
 
         asking = 2 <= letter <= c[_LAST_CHARGING]
-        c[_READY_MS] = c[_READY_MS] + dt if pwm and asking and c[_READY_MS] < _CAP_MS else 0
+        c[_READY_MS] = c[_READY_MS] + seen if pwm and asking and c[_READY_MS] < _CAP_MS else 0
         c[_STOP_MS] = c[_STOP_MS] + dt if driven and not pwm else 0
         if driven:
             if opens or not asking:
@@ -481,10 +484,10 @@ class Safety:
         c = self.cells
         if state != c[_SHOWN_STATE]:
             c[_SHOWN_STATE] = state
-            self._indicator.state(STATES[state])
+            self._witness.state(STATES[state])
         changed = faults ^ c[_SHOWN_FAULTS]
         c[_SHOWN_FAULTS] = faults
         for i in range(len(FAULTS)):
             if changed >> i & 1:
                 latched = FAULTS[i][4] != SELF
-                self._indicator.fault(FAULTS[i][0], faults >> i & 1, latched)
+                self._witness.fault(FAULTS[i][0], faults >> i & 1, latched)

@@ -146,7 +146,7 @@ class Outlet:
         self.pilot: "roles.Pilot" = pilot
         self.contactor: "roles.Contactor" = contactor
         self.inputs: "roles.Inputs" = inputs
-        self.indicator: "roles.Indicator" = _Dark()
+        self.witness: "roles.Witness" = _Dark()
         self.meter: "roles.Meter" = _NoMeter()
         self.thermometer: "roles.Thermometer | None" = None
         self.socket: "roles.Socket | None" = None
@@ -162,7 +162,7 @@ class _Dark:
 
 class _NoMeter:
     def read(self, into):
-        for i in range(10):
+        for i in range(11):
             into[i] = 0
         into[2] = 1 << 29  # for ever silent
 

@@ -212,7 +212,7 @@ class VirtualBoard:
             offered_ma=plant.offered_ma(),
             current_ma=plant.current_ma,
             energy_mwh=plant.energy_mwh(),
-            state=self.outlets[0].indicator.name,
+            state=self.outlets[0].witness.name,
             closed=plant.closed,
         )
         self.trace.flush()
@@ -233,7 +233,7 @@ class _Outlet:
         self.pilot = _Pilot(self)
         self.contactor = _Contactor(self.plant)
         self.inputs = _Inputs(self.plant)
-        self.indicator = _Indicator(self.trace)
+        self.witness = _Witness(self.trace)
         self.meter = _Meter(self.plant)
         self.thermometer = _Thermometer(self.plant)
         self.socket = _Socket(self.plant) if outlet.get("cable") == "socket" else None
@@ -269,7 +269,7 @@ class _Contactor:
         return self._plant.closed
 
 
-class _Indicator:
+class _Witness:
     def __init__(self, trace):
         self._trace = trace
         self.name = ""
@@ -319,7 +319,7 @@ class _Meter:
     def __init__(self, plant):
         self._plant = plant
         self._silent_since_us = None
-        self._last = [0] * 10
+        self._last = [0] * 11
 
     def silence(self, fault):
         self._silent_since_us = self._plant.now_us if fault else None
@@ -334,11 +334,12 @@ class _Meter:
             last[3] = plant.mains_mhz
             for i in range(plant.phases):
                 last[4 + i] = plant.phase_mv(i)
-                last[7 + i] = plant.current_ma if last[4 + i] else 0
+                last[7 + i] = plant.phase_ma(i)
+            last[10] = plant.power_mw()
             last[2] = 0
         else:
             last[2] = min((plant.now_us - self._silent_since_us) // 1000, 1 << 29)
-        for i in range(10):
+        for i in range(11):
             into[i] = last[i]
 
 

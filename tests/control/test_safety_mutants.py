@@ -318,7 +318,7 @@ def test_a_reset_counts_once():
     assert not rig.lamps.faults
 
 
-def test_the_indicator_is_told_what_latches():
+def test_the_witness_is_told_what_latches():
     for word, code, latched in (
         (core.IN_EARTH_LOST, "ProtectiveEarthLost", False),
         (core.IN_ESTOP, "EmergencyStop", True),
@@ -452,3 +452,28 @@ def test_a_closing_that_never_came_has_no_time():
     rig.vehicle("B")
     rig.run(100)
     assert not rig.contactor.on and rig.cells[core.CLOSE_MS] == -1
+
+
+def test_an_empty_socket_is_not_locked():
+    class Socket:
+        plugged = wanted = None
+
+    rig = Rig()
+    plug = rig.outlet.plug = Socket()
+    rig.outlet.authorise()
+    rig.run(100)
+    assert plug.wanted is False
+    rig.vehicle("B")
+    rig.run(100)
+    assert plug.plugged and plug.wanted
+
+
+def test_time_in_which_nobody_looked_is_no_time_in_c():
+    rig = _offered(Rig())
+    rig.run(1000)
+    rig.vehicle("C")
+    rig.now_ms += 5000
+    rig.run(400)
+    assert not rig.contactor.on
+    rig.run(400)
+    assert rig.contactor.on

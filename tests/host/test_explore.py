@@ -40,9 +40,6 @@ def quiet(line):
     pass
 
 
-@pytest.mark.xfail(
-    "min(dt" not in CORE and "_READY_MS] += dt if" not in CORE,
-    reason="after a late tick the contactor closes on the first sample of C", strict=True)
 def test_the_core_keeps_every_rule():
     told = explore.explore_safety(18, faults=1)
     assert sum(map(sum, (search.driven for search in told.searches)))
