@@ -1,0 +1,137 @@
+"""Drivers, one file a chip, each handed its buses by `make(buses, spec, phases)`; and here what
+several of them share: time, fields of the board file, calibration, and a meter's cells.
+
+A driver's `tick(now_ms)` comes every 20 ms, does one short bus transfer, and never waits or raises.
+"""
+
+from array import array
+
+from micropython import const
+
+NEVER_MS = const(1 << 29)  # the age of what was never read
+_MASK = const((1 << 30) - 1)
+_HALF = const(1 << 29)
+
+# Of a meter's cells, as in hal.roles.Meter.
+WH = const(0)
+MWH = const(1)
+AGE = const(2)
+MHZ = const(3)
+MV = const(4)
+MA = const(7)
+MW = const(10)
+CELLS = const(11)
+
+
+def diff(a, b):
+    """Milliseconds from `b` to `a`, both wrapping at 2^30; right while within 2^29 ms."""
+    return (((a - b) & _MASK) ^ _HALF) - _HALF
+
+
+def field(spec, name, default, least, most):
+    """The whole number `name` of a board file's object. Raises ValueError("name: expected ...,
+    found ...").
+    """
+    value = spec.get(name, default)
+    if type(value) is not int or not least <= value <= most:
+        raise ValueError("%s: expected %d to %d, found %r" % (name, least, most, value))
+    return value
+
+
+def gain_ppm(spec, quantity, phase=0):
+    """What spec["calibration"][quantity] (a number, or one a phase) adds to a reading, in ppm:
+    -500000 to 500000. Raises ValueError.
+    """
+    table = spec.get("calibration", {})
+    ppm = table.get(quantity, 0) if isinstance(table, dict) else None
+    if isinstance(ppm, list):
+        ppm = ppm[phase] if phase < len(ppm) else None
+    if type(ppm) is not int or not -500000 <= ppm <= 500000:
+        text = "calibration: %s: expected -500000 to 500000 ppm, found %r"
+        raise ValueError(text % (quantity, ppm))
+    return ppm
+
+
+def calibrated_ppm(shown, true, ppm=0):
+    """The gain that makes a chip which shows `shown` (with the gain `ppm`) show `true`, both in
+    the same unit: for the bench. Raises ValueError when that is no calibration any more.
+    """
+    if shown <= 0 or not shown // 2 <= true <= shown * 3 // 2:
+        raise ValueError("reading: expected within 50 %% of %r, found %r" % (true, shown))
+    return (true * (1000000 + ppm) + shown // 2) // shown - 1000000
+
+
+def ratio(units, raw, ppm=0):
+    """What `scaled` takes, for a chip that shows `raw` for so many `units`: both whole numbers."""
+    raw *= 1000000
+    return (units * (1000000 + ppm) * (1 << 30) + raw // 2) // raw
+
+
+def scaled(raw, by):
+    """A chip's number in the units of `ratio`, rounded."""
+    return (raw * by + _HALF) >> 30
+
+
+class Meter:
+    """A meter's cells: their age, and energy out of a counter that wraps, resets and lies.
+
+    A driver calls `passed` first in its tick, and `fresh` when it has read all that was needed and
+    found it plausible. Energy begins at 0 with the firmware. `most_mw`: more than that the wiring
+    cannot give.
+    """
+
+    def __init__(self, most_mw):
+        self.cells = array("i", [0] * CELLS)
+        self.cells[AGE] = NEVER_MS
+        self._most_mw = most_mw
+        self._now_ms = None
+        self._rest = 0  # of a mWh, in 2^-30
+        self._count = self._doubtful = None
+
+    def read(self, into):
+        """As hal.roles.Meter."""
+        for i in range(CELLS):
+            into[i] = self.cells[i]
+
+    def passed(self, now_ms):
+        """Let the reading age up to `now_ms`; returns by how many ms."""
+        ms = 0 if self._now_ms is None else diff(now_ms, self._now_ms)
+        self._now_ms = now_ms
+        self.cells[AGE] = min(self.cells[AGE] + ms, NEVER_MS) if ms > 0 else self.cells[AGE]
+        return ms
+
+    def fresh(self, since_ms=None):
+        """The cells hold what the chip had at `since_ms` (None: now)."""
+        self.cells[AGE] = 0 if since_ms is None else max(diff(self._now_ms, since_ms), 0)
+
+    def counted(self, count, by, mask):
+        """Take the chip's energy counter, of `mask` + 1 values: `by` is the `ratio` of mWh to
+        counts. Whether it is plausible; if not, nothing changes and the reading is none.
+
+        More than `most_mw` since the last reading is a lie, or the chip began at 0 again: the
+        latter when the next reading goes on from there. Then what it counted since is added, if
+        plausible too; what flowed between the last reading and the reset is lost.
+        """
+        # a reading may be of any moment since the one before: a second more than its age
+        most = self._most_mw * (self.cells[AGE] + 1000) // 3600000 + (2 * by >> 30) + 1
+        if self._count is None:
+            self._count = count
+        more = (count - self._count) & mask
+        if more * by >> 30 > most:
+            doubtful = self._doubtful
+            self._doubtful = count
+            if doubtful is None or ((count - doubtful) & mask) * by >> 30 > most:
+                return False
+            more = count if count * by >> 30 <= most else 0
+        self._doubtful = None
+        self._count = count
+        self.flowed(more * by)
+        return True
+
+    def flowed(self, energy):
+        """Add `energy`, in mWh x 2^30."""
+        energy += self._rest
+        self._rest = energy & _MASK
+        mwh = self.cells[MWH] + (energy >> 30)
+        self.cells[WH] += mwh // 1000
+        self.cells[MWH] = mwh % 1000
