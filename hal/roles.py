@@ -8,7 +8,7 @@ raise.
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Protocol
+    from typing import Any, Callable, Protocol
 
     class Pilot(Protocol):
         """The control pilot of one outlet: 1 kHz through 1 kOhm, +-12 V (IEC 61851-1 annex A)."""
@@ -114,6 +114,127 @@ if TYPE_CHECKING:
             """The identifier of a card that was newly presented, upper-case hex, once; None
             otherwise.
             """
+            ...
+
+    class Lamp(Protocol):
+        def show(self, red: int, green: int, blue: int) -> None:
+            """This colour, each part 0 ... 255, from now on; repeating one costs nothing."""
+            ...
+
+    class Buzzer(Protocol):
+        def sound(self, on: bool) -> None:
+            """Sound, or be quiet; repeating it costs nothing."""
+            ...
+
+    class Memory(Protocol):
+        """Memory that keeps each byte as soon as it is written, power or none: FRAM."""
+
+        size: int  # bytes
+
+        def read(self, at: int, into) -> None:
+            """Fill the buffer `into` from the byte `at` on. Raises OSError when the chip does not
+            answer.
+            """
+            ...
+
+        def write(self, at: int, data) -> None:
+            """Write `data` from the byte `at` on. Raises OSError when the chip does not answer;
+            then any part of it may be written.
+            """
+            ...
+
+    class Device(Protocol):
+        """The driver of a chip, whatever its role."""
+
+        def tick(self, now_ms: int) -> None:
+            """Every 20 ms: one bounded step, at most one short transfer. Never waits or raises."""
+            ...
+
+    class Serial(Protocol):
+        """A UART's subset; never blocks."""
+
+        def any(self) -> int:
+            """How many bytes have been received and not read."""
+            ...
+
+        def readinto(self, buffer) -> "int | None":
+            """Move what is there, at most what fits, to `buffer`; how many bytes. None: nothing
+            there.
+            """
+            ...
+
+        def write(self, data) -> "int | None":
+            """Send `data`, at most 128 bytes."""
+            ...
+
+    class I2c(Protocol):
+        """An I2C controller's subset. Each raises OSError when nobody answers at `address`."""
+
+        def readfrom_into(self, address: int, buffer) -> None: ...
+
+        def writeto(self, address: int, data, stop: bool = True) -> "Any": ...
+
+        def readfrom_mem_into(self, address: int, at: int, buffer, *, addrsize: int = 8) -> None:
+            """Write `at`, as `addrsize` bits, and read after a repeated start."""
+            ...
+
+        def writeto_mem(self, address: int, at: int, data, *, addrsize: int = 8) -> None: ...
+
+    class Spi(Protocol):
+        def write_readinto(self, out, into) -> None:
+            """Send `out` while as many bytes come into `into`; the same buffer may serve as both.
+            """
+            ...
+
+        def write(self, out) -> None: ...
+
+    class Analogue(Protocol):
+        def read_mv(self) -> int:
+            """The voltage at the pin in mV, at most some ms old."""
+            ...
+
+    class OneWire(Protocol):
+        def reset(self) -> bool:
+            """Whether anybody is there."""
+            ...
+
+        def writebyte(self, byte: int) -> None: ...
+
+        def readbyte(self) -> int: ...
+
+    class Buses(Protocol):
+        """What a chip can be wired to. `spec` is the board file's object of the chip: it names the
+        bus and its pins ("uart", "tx", "rx"; "i2c", "scl", "sda"; "spi", "sck", "mosi", "miso",
+        "cs"). Several chips may share an I2C or SPI bus: each then names the same pins. Raises
+        ValueError, OSError or KeyError for a bus or pin that is not there.
+        """
+
+        def uart(
+            self, spec: dict, baud: int, parity: "int | None" = None, stop: int = 1
+        ) -> Serial:
+            """`parity` None, 0 even, 1 odd."""
+            ...
+
+        def i2c(self, spec: dict, hz: int = 400000) -> I2c:
+            """The bus runs at what its first chip asks for."""
+            ...
+
+        def spi(
+            self, spec: dict, hz: int, polarity: int = 0, phase: int = 0
+        ) -> "tuple[Spi, Callable[[int], Any]]":
+            """The bus, and the chip's select line: 0 selects it, 1 lets go."""
+            ...
+
+        def output(self, pin: int, value: int = 0) -> "Callable[[int], Any]": ...
+
+        def input(self, pin: int, pull_up: bool = True) -> "Callable[[], int]": ...
+
+        def adc(self, pin: int) -> Analogue: ...
+
+        def onewire(self, pin: int) -> OneWire: ...
+
+        def pixels(self, pin: int, n: int) -> "Callable[[Any], None]":
+            """Takes n x 3 bytes, green, red, blue of each WS2812; stops Python for 30 us each."""
             ...
 
     class Store(Protocol):
