@@ -276,6 +276,8 @@ if TYPE_CHECKING:
         meter: Meter
         thermometer: "Thermometer | None"
         socket: "Socket | None"  # None: the cable is attached
+        lamp: "Lamp | None"
+        buzzer: "Buzzer | None"
 
     class Board(Protocol):
         """All the hardware of one pile."""
@@ -285,9 +287,17 @@ if TYPE_CHECKING:
         outlets: "list[Outlet]"
         reader: CardReader
         store: Store
+        devices: "list[Device]"
         late_ms: int
         vendor: str
         model: str
+        boot_reason: str  # why it started last: OCPP's BootReasonEnumType
+
+        def reset(self, reason: str) -> None:
+            """Open everything and start anew; `reason` is `boot_reason` then. On a board it does
+            not return.
+            """
+            ...
 
         def nonce(self) -> str:
             """A short word that differs from boot to boot: message and transaction ids begin with
