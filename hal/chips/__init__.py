@@ -1,7 +1,7 @@
 """Drivers, one file a chip, each handed its buses by `make(buses, spec, phases)`; and here what
 several of them share: time, fields of the board file, calibration, and a meter's cells.
 
-A driver's `tick(now_ms)` comes every 20 ms, does one short bus transfer, and never waits or raises.
+A driver's `tick(now_ms)` comes every 20 ms, does one short bus transfer, never waits or raises.
 """
 
 from array import array
@@ -36,6 +36,20 @@ def field(spec, name, default, least, most):
     if type(value) is not int or not least <= value <= most:
         raise ValueError("%s: expected %d to %d, found %r" % (name, least, most, value))
     return value
+
+
+def divider_ohm(spec, high, low):
+    """The two resistors of spec["divider_ohm"] (line to pin, pin to neutral); `high`, `low`: the
+    default. Raises ValueError.
+    """
+    found = spec.get("divider_ohm", (high, low))
+    try:
+        high, low = found
+        if 0 < low < high < 1 << 30:
+            return high, low
+    except (TypeError, ValueError):
+        pass
+    raise ValueError("divider_ohm: expected [high, low], found %r" % (found,))
 
 
 def gain_ppm(spec, quantity, phase=0):
@@ -75,9 +89,9 @@ def scaled(raw, by):
 class Meter:
     """A meter's cells: their age, and energy out of a counter that wraps, resets and lies.
 
-    A driver calls `passed` first in its tick, and `fresh` when it has read all that was needed and
-    found it plausible. Energy begins at 0 with the firmware. `most_mw`: more than that the wiring
-    cannot give.
+    A driver's `_step(now_ms)` does what is to be done in a tick, and calls `fresh` when it has
+    read all that was needed and found it plausible. Energy begins at 0 with the firmware.
+    `most_mw`: more than that the wiring cannot give.
     """
 
     def __init__(self, most_mw):
@@ -93,12 +107,23 @@ class Meter:
         for i in range(CELLS):
             into[i] = self.cells[i]
 
+    def tick(self, now_ms):
+        """Every 20 ms: the reading ages, and the driver does one step."""
+        self.passed(now_ms)
+        try:
+            self._step(now_ms)
+        except OSError:
+            pass  # no answer
+
     def passed(self, now_ms):
-        """Let the reading age up to `now_ms`; returns by how many ms."""
+        """Let the reading age up to `now_ms`: for a driver with a `tick` of its own."""
         ms = 0 if self._now_ms is None else diff(now_ms, self._now_ms)
+        if ms > 0:
+            self.cells[AGE] = min(self.cells[AGE] + ms, NEVER_MS)
         self._now_ms = now_ms
-        self.cells[AGE] = min(self.cells[AGE] + ms, NEVER_MS) if ms > 0 else self.cells[AGE]
-        return ms
+
+    def _step(self, now_ms):
+        pass
 
     def fresh(self, since_ms=None):
         """The cells hold what the chip had at `since_ms` (None: now)."""
