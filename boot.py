@@ -1,5 +1,7 @@
-"""Runs first after power-up: every output to its safe level, before anything else can fail."""
+"""Runs first after power-up: every output to its safe level, before anything else can fail; then
+counts a crash, see hal.
+"""
 
 import hal
 
-hal.make_safe("board.json")
+hal.boot("board.json")

@@ -1,8 +1,10 @@
 """Read the board file, build the station, run it."""
 
 import hal
-from firmware import config
-from firmware.station import Station
 
-board = hal.load("board.json")
-board.run(Station(board, config.load("config.json")))
+board = hal.start("board.json")
+if board:
+    from firmware import config
+    from firmware.station import Station
+
+    board.run(Station(board, config.load("config.json")))

@@ -1,6 +1,21 @@
-"""What a pile is made of: roles, chips, controllers, boards; `load` makes a board of its file."""
+"""What a pile is made of: roles, chips, controllers, boards; `load` makes a board of its file.
+
+A crash loop ends in safe mode. `start` notes in a word that outlives a reset, not a power cut,
+that the pile began; a board that ran for 60 s forgets all crashes; `boot` finds the note of a run
+that did not last so long, and counts it. After SAFE crashes in a row the pile comes up without
+outlets and chips: it does not charge, but its line and the prompt can be reached. After PROMPT it
+stays at the prompt. Power-up begins anew.
+
+The word has twice the number of crashes, plus 1 while the pile runs, in its lowest 5 bits; those
+above are hal.mcu.common's.
+"""
 
 import json
+
+from micropython import const
+
+SAFE = const(5)
+PROMPT = const(10)
 
 
 def load(path):
@@ -13,12 +28,43 @@ def load(path):
     return module.make(spec, path)
 
 
-def make_safe(path):
-    """Bring every output of the board that `path` describes to the level that energises nothing.
-    Raises ValueError.
+def boot(path):
+    """Bring every output of the board that `path` describes to the level that energises nothing;
+    then count a crash. Raises ValueError.
     """
     module, spec = _read(path)
     module.make_safe(spec)
+    word = module.retained(spec)
+    if word & 1:
+        module.retain(spec, (word & 31) + 1)
+
+
+def start(path):
+    """What `load` gives, under the watchdog; without outlets and chips after SAFE crashes; None
+    after PROMPT crashes.
+    """
+    module, spec = _read(path)
+    word = module.retained(spec)
+    crashes = (word & 31) >> 1
+    if crashes >= PROMPT:
+        print("Voltpile: %d starts did not last 60 s: staying at the prompt" % crashes)
+        return None
+    module.retain(spec, word | 1)
+    module.watch()
+    if crashes >= SAFE:
+        print("Voltpile: %d starts did not last 60 s: safe mode, without outlets" % crashes)
+        for field in ("reader", "memory"):
+            spec.pop(field, None)
+        spec["outlets"] = []
+    return module.make(spec, path)
+
+
+def retain(path, crashes):
+    """Go on as after so many crashes from the next boot on: 0 forgets them, PROMPT stays at the
+    prompt, out of the watchdog's reach.
+    """
+    module, spec = _read(path)
+    module.retain(spec, crashes << 1)
 
 
 def _read(path):

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+from array import array
 from time import ticks_ms
 
 from micropython import const
@@ -13,6 +14,9 @@ if TYPE_CHECKING:
 CHECK_MS = const(500)
 _ALIVE_MS = const(4000)  # design.md, "Watchdog"
 WATCHDOG_MS = const(8000)  # an RP2040's reaches 8388 ms
+
+# A start that lasted so long was none that crashed (see hal).
+_STEADY_CHECKS = const(120)
 
 # The names of an outlet's inputs in a board file, in the order of the bits of roles.Inputs.
 INPUTS = ("rcd", "estop", "earth", "live", "mirror", "door", "tilt", "smoke")
@@ -65,25 +69,59 @@ class Supervisor:
                 self._left_ms[i] = _ALIVE_MS
             else:
                 self._left_ms[i] -= CHECK_MS
-        fed = min(self._left_ms) > 0
+        fed = all(left_ms > 0 for left_ms in self._left_ms)
         if fed:
             self._feed()
         return fed
 
 
 class Board:
-    """The board role, less what each microcontroller has its own: `start`, `stop`, `check`."""
+    """The board role, less what each microcontroller has its own: `start`, `stop`, `check`.
+
+    `buses` is the role of that name, and knows the controller's identity and the word of `hal`.
+    Raises ValueError, with the role and the field of the file `path`.
+    """
 
     late_ms = 0
     vendor = "Voltpile"
 
-    def __init__(self, spec, outlets):
+    def __init__(self, spec, path, outlets, buses):
         self.model = spec.get("model", spec["mcu"])
+        self.serial = buses.serial()
+        reason = buses.retained(spec) >> 5
+        self.boot_reason = _REASONS[reason - 1] if reason else buses.boot_reason()
+        self._retain = buses.retain
+        self._restart = buses.restart
         self.clock: "roles.Clock" = self
         self.log: "roles.Log" = self
-        self.reader: "roles.CardReader" = _Nobody()
         self.store: "roles.Store" = _Files()
         self.outlets: "list[roles.Outlet]" = outlets
+        self.devices: "list[roles.Device]" = []
+        for i, outlet in enumerate(outlets):
+            place = spec["outlets"][i]
+            for role in _CHIPS:
+                if role in place:
+                    chip = self._chip(buses, place, role, "%s: outlets[%d]" % (path, i))
+                    setattr(outlet, role, chip)
+            if "billing" in place:
+                outlet.meter = _Billed(outlet.meter, outlet.billing)
+        self.reader: "roles.CardReader" = _Nobody()
+        self.memory: "roles.Memory | None" = None
+        for role in ("reader", "memory"):
+            if role in spec:
+                setattr(self, role, self._chip(buses, spec, role, path))
+        for link in spec.get("network", ()):
+            module = _module("hal.mcu.network_" + link["kind"])
+            self.devices.append(module.make(link, buses))
+
+    def _chip(self, buses, place, role, where):
+        spec = place[role]
+        try:
+            chip = _module("hal.chips." + spec["chip"]).make(buses, spec, place.get("phases", 1))
+        except (ImportError, KeyError, OSError, ValueError) as error:
+            raise ValueError("%s.%s: %s" % (where, role, error))
+        self.devices.append(chip)
+        return chip
 
     def ticks_ms(self) -> int:
         """Monotonic milliseconds, wrapping at 2^30."""
@@ -113,6 +151,25 @@ class Board:
         """Look after the hardware, every CHECK_MS; False when only a reset helps."""
         raise NotImplementedError
 
+    def reset(self, reason):
+        """Open everything and start anew, for `reason` (OCPP's BootReasonEnumType)."""
+        self.stop()
+        code = _REASONS.index(reason) + 1 if reason in _REASONS else 0
+        self._retain(None, code << 5)
+        self._restart()
+
+    def date(self):
+        """The date in UTC by the controller's calendar, as RFC 3339; None: it was never set."""
+        from hal.mcu import rtc
+
+        return rtc.date()
+
+    def set_date(self, text):
+        """Set the calendar to an RFC 3339 date-time in UTC."""
+        from hal.mcu import rtc
+
+        rtc.set_date(text)
+
     def run(self, station):
         """Run `station` for ever. When it ends all the same everything opens, and the watchdog
         resets the pile.
@@ -128,9 +185,26 @@ class Board:
         await station.main()
 
     async def _supervise(self, station, supervisor):
+        checks = 0
         while self.check():
             supervisor.check(station.heartbeats())
+            checks += 1
+            if checks == _STEADY_CHECKS:
+                self._retain(None, 0)
             await asyncio.sleep_ms(CHECK_MS)
+
+
+# Reasons of a reset by software: their number from 1 on stands above the lowest 5 bits of the
+# retained word.
+_REASONS = ("RemoteReset", "LocalReset", "FirmwareUpdate", "ScheduledReset")
+
+
+def _module(name):
+    return __import__(name, None, None, ("make",))
+
+
+# The roles of an outlet that a chip can have: {"chip": NAME, ...}, which hal.chips.NAME drives.
+_CHIPS = ("meter", "billing", "thermometer", "socket", "lamp", "buzzer")
 
 
 class Outlet:
@@ -141,6 +215,8 @@ class Outlet:
     def __init__(self, spec, pilot, contactor, inputs):
         self.kind = spec.get("kind", "ac")
         self.phases = spec.get("phases", 1)
+        self.standard = spec.get("standard", "iec61851")
+        self.ventilated = spec.get("ventilated", False)
         self.max_ma = min(spec["max_ma"], pilot.max_ma)
         self.max_reason = pilot.max_reason if pilot.max_ma < spec["max_ma"] else ""
         self.pilot: "roles.Pilot" = pilot
@@ -148,8 +224,11 @@ class Outlet:
         self.inputs: "roles.Inputs" = inputs
         self.witness: "roles.Witness" = _Dark()
         self.meter: "roles.Meter" = _NoMeter()
+        self.billing: "roles.Meter | None" = None
         self.thermometer: "roles.Thermometer | None" = None
         self.socket: "roles.Socket | None" = None
+        self.lamp: "roles.Lamp | None" = None
+        self.buzzer: "roles.Buzzer | None" = None
 
 
 class _Dark:
@@ -167,10 +246,28 @@ class _NoMeter:
         into[2] = 1 << 29  # for ever silent
 
 
+class _Billed:
+    # A meter whose energy another one counts; as old as the older of the two.
+    def __init__(self, meter, billing):
+        self._meter = meter
+        self._billing = billing
+        self._billed = array("i", [0] * 11)
+
+    def read(self, into):
+        billed = self._billed
+        self._billing.read(billed)
+        self._meter.read(into)
+        into[0] = billed[0]
+        into[1] = billed[1]
+        into[2] = max(into[2], billed[2])
+
+
 class _Files:
     def save(self, name, data):
-        with open(name, "wb") as file:
+        # Renaming replaces the old file in one piece.
+        with open(name + ".new", "wb") as file:
             file.write(data)
+        os.rename(name + ".new", name)
 
     def load(self, name):
         try:

@@ -11,7 +11,7 @@ import machine
 from micropython import const
 
 from hal.burst import READS, plateaus
-from hal.mcu import common
+from hal.mcu import common, port
 
 _TICK_MS = const(10)
 _PULSE_US = const(1000)
@@ -42,7 +42,21 @@ def make(spec, path):
     """The board that `spec`, read from the file `path`, describes. Raises ValueError."""
     make_safe(spec)
     common.check_deadman(spec, path, hold_ms(spec), _PULSES)
-    return Board(spec)
+    return Board(spec, path)
+
+
+def retained(spec):
+    """The word that a board's `retain` kept; 0 after power-up."""
+    memory = machine.RTC().memory()
+    return memory[0] if memory else 0
+
+
+def retain(spec, word):
+    """Keep `word`, 0 to 255, through resets."""
+    machine.RTC().memory(bytes((word,)))
+
+
+watch = port.watch
 
 
 class Board(common.Board):
@@ -50,13 +64,13 @@ class Board(common.Board):
 
     late_ms = 40
 
-    def __init__(self, spec):
+    def __init__(self, spec, path):
         made = []
         for place in spec["outlets"]:
             contactor = Contactor(place["contactor"], spec["deadman"].get("pulses", 20))
             inputs = Inputs(place.get("inputs", {}), contactor)
             made.append(common.Outlet(place, Pilot(place["pilot"]), contactor, inputs))
-        super().__init__(spec, made)
+        super().__init__(spec, path, made, Buses())
         self._tick = None
         self._failed = False
 
@@ -66,7 +80,7 @@ class Board(common.Board):
         self._timer = machine.Timer(
             0, mode=machine.Timer.PERIODIC, period=_TICK_MS, callback=self._on_timer
         )
-        return machine.WDT(timeout=common.WATCHDOG_MS).feed
+        return watch()
 
     def _on_timer(self, _):
         try:
@@ -88,6 +102,28 @@ class Board(common.Board):
     def check(self):
         """False when the tick raised."""
         return not self._failed
+
+
+class Buses(port.Buses):
+    """The role of that name."""
+
+    retained = staticmethod(retained)
+    retain = staticmethod(retain)
+
+    def adc(self, pin):
+        """See the role. A reading takes 40 to 60 us."""
+        return Analogue(pin)
+
+
+class Analogue:
+    """One pin of converter 1; converter 2 is the Wi-Fi's."""
+
+    def __init__(self, pin):
+        self._read_uv = machine.ADC(machine.Pin(pin), atten=machine.ADC.ATTN_11DB).read_uv
+
+    def read_mv(self):
+        """The voltage at the pin, in mV."""
+        return self._read_uv() // 1000
 
 
 class Pilot:

@@ -19,7 +19,7 @@ import rp2
 import uctypes
 from micropython import const
 
-from hal.mcu import common
+from hal.mcu import common, port
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -56,6 +56,7 @@ _DREQ_ADC = const(36)
 _DREQ_ALWAYS = const(0x3F)
 _TIMERAWL = const(0x40054028)  # 4.6.5: microseconds since boot
 _GPIO_IN = const(0xD0000004)  # 2.3.1.7: also the levels of outputs
+_SCRATCH = const(0x4005800C)  # 4.7.6: the watchdog's first; bootrom and SDK use others
 # PIO 0 (3.7)
 _FSTAT = const(0x50200004)
 _TXF = const(0x50200010)
@@ -125,7 +126,20 @@ def make(spec, path):
     """The board that `spec`, read from the file `path`, describes. Raises ValueError."""
     make_safe(spec)
     common.check_deadman(spec, path, hold_ms(spec), 31)
-    return Board(spec)
+    return Board(spec, path)
+
+
+def retained(spec):
+    """The word that a board's `retain` kept; 0 after power-up."""
+    return machine.mem32[_SCRATCH] & 255
+
+
+def retain(spec, word):
+    """Keep `word`, 0 to 255, through resets."""
+    machine.mem32[_SCRATCH] = word
+
+
+watch = port.watch
 
 
 class Board(common.Board):
@@ -133,18 +147,18 @@ class Board(common.Board):
 
     late_ms = 20
 
-    def __init__(self, spec):
+    def __init__(self, spec, path):
         made = []
         self._pilots = []
         places = spec["outlets"]
-        self._sampler = Sampler([place["pilot"] for place in places])
+        self._sampler = Sampler([place["pilot"] for place in places]) if places else None
         for i, place in enumerate(places):
             contactor = Contactor(place["contactor"], i, spec["deadman"].get("pulses", 20))
             inputs = Inputs(place.get("inputs", {}), place["contactor"])
             pilot = Pilot(self._sampler, i)
             self._pilots.append(pilot)
             made.append(common.Outlet(place, pilot, contactor, inputs))
-        super().__init__(spec, made)
+        super().__init__(spec, path, made, Buses(self._sampler))
 
     def start(self, tick):
         """Begin to call `tick(now_ms)` every 2 ms."""
@@ -158,7 +172,7 @@ class Board(common.Board):
                 -1, mode=machine.Timer.PERIODIC, period=_TICK_MS, callback=_on_timer, hard=True
             )
         )
-        return machine.WDT(timeout=common.WATCHDOG_MS).feed
+        return watch()
 
     def stop(self):
         """End the timer and open every contactor."""
@@ -171,7 +185,8 @@ class Board(common.Board):
         """Start a sampler anew that stands still; its outlets opened long ago. False when the
         tick raised.
         """
-        self._sampler.check([pilot.taken() for pilot in self._pilots])
+        if self._sampler:
+            self._sampler.check([pilot.taken() for pilot in self._pilots])
         return _clock[_ERRORS] == 0
 
 
@@ -228,9 +243,10 @@ class Sampler:
         for i in self._free:
             mem[_PWM + _SLICE * i + _DIV] = mem[first + _DIV]
             mem[_PWM + _SLICE * i + _TOP] = mem[first + _TOP]
-        # A ring of 32 bytes begins at a multiple of 32.
-        self._memory = bytearray(2 * _RING * (2 * n + 1))
+        # A ring of 32 bytes begins at a multiple of 32. After them what the other inputs need.
+        self._memory = bytearray(2 * _RING * (2 * n + 2))
         self._rings = (uctypes.addressof(self._memory) + 31) & ~31
+        self._inputs = []
         word = _CS_EN | _CS_START_ONCE
         self._words = array("I", [word | (p["adc"] - 26) << _CS_AINSEL for p in pilots])
         self._dma = [rp2.DMA() for _ in range(4 * n)]
@@ -244,7 +260,8 @@ class Sampler:
         self.start()
 
     def _link(self, k):
-        # (outlet, 0 high or 1 low, 0 starts or 1 reads) of the k-th channel in the circle.
+        # (outlet, 0 high or 1 low or 2 other inputs, 0 starts or 1 reads) of the k-th channel in
+        # the circle.
         n = len(self.pilots)
         return k // 2 % n, k // 2 // n, k & 1
 
@@ -256,6 +273,25 @@ class Sampler:
         """(address of outlet i's ring, address of the register that points into it)."""
         reads = self._dma[2 * (i + low * len(self.pilots)) + 1]
         return self._rings + 32 * (2 * i + low), _DMA + _CHANNEL * _number(reads) + _WRITE_ADDR
+
+    def also(self, pin):
+        """Convert another pin too, at least every 4 ms: a further link of the circle, for a read
+        by anybody else would swap highs and lows. The `Analogue` of it.
+
+        One channel starts conversions from a ring of four words, the other moves the results to a
+        ring of four halfwords; fewer inputs take turns.
+        """
+        machine.ADC(machine.Pin(pin))
+        inputs = self._inputs
+        if not inputs:
+            self._dma += [rp2.DMA(), rp2.DMA()]
+        inputs.append(pin)
+        words = self._rings + 64 * len(self.pilots)
+        for i in range(4):
+            channel = inputs[i % len(inputs)] - 26
+            machine.mem32[words + 4 * i] = _CS_EN | _CS_START_ONCE | channel << _CS_AINSEL
+        self.start()
+        return Analogue(words + 14 + 2 * len(inputs))
 
     def check(self, taken):
         """Start anew when one of the counts `taken` is what it was at the last call."""
@@ -274,20 +310,29 @@ class Sampler:
         mem[_FCS] = _FCS_SET_UP
         for _ in range(4):
             mem[_FIFO]  # reading empties it
+        words = self._rings + 64 * len(self.pilots)
         for k, dma in enumerate(self._dma):
             i, low, reads = self._link(k)
+            ring = 5
+            if low > 1:
+                # In step: the first result is that of the first word.
+                if reads:
+                    dma.config(read=_FIFO, write=words + 16, count=1)
+                else:
+                    dma.config(read=words, write=_CS, count=1)
+                ring = 4 - reads
             if reads:
                 request = _DREQ_ADC
-            elif i == 0:
+            elif i == 0 and low < 2:
                 request = _DREQ_PWM_WRAP + self._free[low]
-            else:  # as soon as the outlet before has its result
+            else:  # as soon as the result before is in its ring
                 request = _DREQ_ALWAYS
             ctrl = dma.pack_ctrl(
                 size=1 if reads else 2,
-                inc_read=False,
+                inc_read=low > 1 and not reads,
                 inc_write=bool(reads),
-                ring_size=5,
-                ring_sel=True,
+                ring_size=ring,
+                ring_sel=bool(reads),
                 treq_sel=request,
                 chain_to=_number(self._dma[(k + 1) % len(self._dma)]),
             )
@@ -300,6 +345,28 @@ class Sampler:
             mem[_PWM + _SLICE * self._free[i] + _CTR] = counts * us // 1000
         self._dma[0].active(1)
         mem[_PWM + _SET + _EN] = self._mask  # all at once
+
+
+class Buses(port.Buses):
+    """The role of that name."""
+
+    retained = staticmethod(retained)
+    retain = staticmethod(retain)
+
+    def __init__(self, sampler):
+        super().__init__()
+        self.adc = sampler and sampler.also
+
+
+class Analogue:
+    """A pin of the converter, whose newest result is at the address `at`."""
+
+    def __init__(self, at):
+        self._at = at
+
+    def read_mv(self):
+        """The voltage at the pin in mV, at most 4 ms old."""
+        return machine.mem16[self._at] * 3300 >> 12
 
 
 def _number(dma):
@@ -354,8 +421,8 @@ class Pilot:
         w = ptr32(window)
         cs = ptr32(r[_CS_AT])
         fcs = ptr32(r[_FCS_AT])
-        # A conversion may be under way, for 2 us twice in 1000. A converter that is busy now and
-        # still (or again) when the work below is done has a foreign entry.
+        # Conversions may be under way, for some us twice in 1000. A converter that is busy now and
+        # in all the time after the work below has a foreign entry.
         busy = fcs[0] & _FCS_LEVEL | cs[0] & _CS_READY ^ _CS_READY
         zero_mv = r[_ZERO_MV]
         span_mv = r[_SPAN_MV]
@@ -370,7 +437,9 @@ class Pilot:
             w[at + 2] = zero_mv + (ring[(place - 3) & (_RING - 1)] * span_mv >> 12)
             at = 5
             i += 1
-        if busy:
+        at = 64
+        while busy and at:
+            at -= 1
             busy = fcs[0] & _FCS_LEVEL | cs[0] & _CS_READY ^ _CS_READY
         i = 0
         while i < 2:

@@ -27,6 +27,26 @@ def make_safe(spec):
     """Nothing to do: a virtual contactor's pins are pulled down until its board exists."""
 
 
+def retained(spec):
+    """The word that `retain` kept in the file that `spec` names as "retained"; 0 without one."""
+    try:
+        with open(spec["retained"]) as file:
+            return int(file.read())
+    except (KeyError, OSError, ValueError):
+        return 0
+
+
+def retain(spec, word):
+    """Keep `word` through a reset, which is another process here."""
+    if "retained" in spec:
+        with open(spec["retained"], "w") as file:
+            file.write(str(word))
+
+
+def watch():
+    """Nothing watches: what hangs here is seen."""
+
+
 def make(spec, path):
     """The board that `spec` describes. Raises ValueError with the file, the field and what was
     expected.

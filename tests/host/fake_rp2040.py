@@ -11,6 +11,9 @@ import types
 from array import array
 from fractions import Fraction
 
+import hal.mcu
+from tests.host import fake_port
+
 PERIOD = 64516  # counts of the PWM in 1 ms, as MicroPython sets them up for 1 kHz at 125 MHz
 CONVERSION = 129  # counts in 2 us
 PWM, PWM_EN = 0x40050000, 0x400500A0
@@ -107,9 +110,14 @@ class Chip:
         ctrl = channel.ctrl
         size = 1 << ctrl["size"]
         self.write(channel.write, self.read(channel.read_address, size), size)
+        ring = 1 << ctrl["ring_size"]
         if ctrl["inc_write"]:
-            ring = 1 << ctrl["ring_size"]
+            assert ctrl["ring_sel"]
             channel.write = channel.write & ~(ring - 1) | channel.write + size & ring - 1
+        if ctrl["inc_read"]:
+            assert not ctrl["ring_sel"]
+            at = channel.read_address
+            channel.read_address = at & ~(ring - 1) | at + size & ring - 1
         self.trigger(ctrl["chain_to"])
 
     def trigger(self, number):
@@ -203,12 +211,15 @@ class Chip:
         return base
 
     def _machine(chip):
-        class Mem32:
+        class Mem:
+            def __init__(self, size):
+                self.size = size
+
             def __getitem__(self, address):
-                return chip.read(address)
+                return chip.read(address, self.size)
 
             def __setitem__(self, address, value):
-                chip.write(address, value & 0xFFFFFFFF)
+                chip.write(address, value & 0xFFFFFFFF, self.size)
 
         class Pin:
             OUT, IN, PULL_UP = "out", "in", "up"
@@ -225,6 +236,8 @@ class Chip:
                     return chip.pins.get(self.number, 0)
                 chip.pins[self.number] = int(level[0])
                 chip.log.append(("level", self.number, int(level[0])))
+
+            __call__ = value
 
             def on(self):
                 self.value(1)
@@ -262,7 +275,9 @@ class Chip:
                 chip.watchdog += 1
 
         return {
-            "mem32": Mem32(),
+            **fake_port.machine(chip),
+            "mem16": Mem(2),
+            "mem32": Mem(4),
             "Pin": Pin,
             "PWM": PWM,
             "ADC": lambda pin: chip.log.append(("adc", pin.number)),
@@ -358,9 +373,13 @@ def load(chip):
 
 def load_port(name, modules, chip=None):
     """The module `name` with `modules` for a port's own, loaded anew."""
-    before = {key: sys.modules.get(key) for key in (*modules, name)}
+    anew = (name, "hal.mcu.port", "hal.mcu.rtc")
+    before = {key: sys.modules.get(key) for key in (*modules, *anew)}
     sys.modules.update(modules)
-    sys.modules.pop(name, None)
+    for key in anew:
+        sys.modules.pop(key, None)
+        if hasattr(hal.mcu, key.split(".")[-1]):
+            delattr(hal.mcu, key.split(".")[-1])
     try:
         module = importlib.import_module(name)
     finally:

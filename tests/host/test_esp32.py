@@ -9,6 +9,7 @@ from array import array
 import pytest
 
 from hal.virtual.plant import R_B, R_C, R_D, Plant
+from tests.host import fake_port
 from tests.host.fake_rp2040 import load_port
 
 SPEC = {
@@ -54,6 +55,8 @@ class Chip:
                 if level:
                     chip.pins[self.number] = int(level[0])
                 return chip.pins.get(self.number, 0)
+
+            __call__ = value
 
         class PWM:
             def __init__(self, pin, freq, duty_u16):
@@ -105,6 +108,8 @@ class Chip:
 
         machine = types.ModuleType("machine")
         esp32 = types.ModuleType("esp32")
+        for name, value in fake_port.machine(self).items():
+            setattr(machine, name, value)
         for kind in (Pin, PWM, ADC, Timer, WDT):
             setattr(machine, kind.__name__, kind)
         esp32.RMT = RMT

@@ -418,7 +418,7 @@ def test_a_board_file_names_its_controller(tmp_path, monkeypatch):
     monkeypatch.setattr("hal.mcu.rp2040", module, raising=False)
     path = tmp_path / "board.json"
     path.write_text(json.dumps(SPEC))
-    hal.make_safe(str(path))
+    hal.boot(str(path))
     assert [entry[1] for entry in chip.log] == [10, 20, 11, 21, 13, 17]
     path.write_text('{"mcu": "z80"}')
     with pytest.raises(ValueError, match='mcu: expected "rp2040"'):
