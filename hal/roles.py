@@ -104,8 +104,8 @@ if TYPE_CHECKING:
 
         def read(self, into) -> None:
             """Fill array("i") `into` with [energy Wh, energy mWh (0 ... 999), age of the reading
-            in ms, frequency mHz, mV L1, L2, L3, mA L1, L2, L3, active power mW]; phases that are
-            not there read 0.
+            in ms, frequency mHz (0: the meter does not measure it), mV L1, L2, L3, mA L1, L2, L3,
+            active power mW]; phases that are not there read 0.
             """
             ...
 

@@ -125,7 +125,8 @@ class Supervision:
                 raw |= faults.UNDER_VOLTAGE
             elif mv > high:
                 raw |= faults.OVER_VOLTAGE
-        if not raw & faults.PHASE_LOSS and not self._low_mhz <= reading[_MHZ] <= self._high_mhz:
+        mhz = reading[_MHZ]  # 0: this meter does not measure it
+        if mhz and not raw & faults.PHASE_LOSS and not self._low_mhz <= mhz <= self._high_mhz:
             raw |= faults.FREQUENCY
         return raw
 
