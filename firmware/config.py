@@ -16,6 +16,10 @@ FIELDS = {
     # At random up to this after power-up, so that a street does not start as one.
     "start_delay_s": (int, 0, 0, 1800),
     "wake_after_s": (int, 90, 30, 3600),  # in B2 without an answer, once a session
+    "min_pause_s": (int, 300, 0, 3600),  # after a limit below 6 A
+    # What the installer knows, in A; 0: as the board. More than the board bears is refused.
+    "cable_a": (int, 0, 0, 80),  # an attached cable
+    "breaker_a": (int, 0, 0, 80),  # the circuit's breaker
     # Grid protection: UNCONFIRMED, to be set to the grid's code
     "nominal_v": (int, 230, 100, 277),
     "under_voltage_pct": (int, 80, 50, 95),

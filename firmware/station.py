@@ -6,9 +6,12 @@ from firmware.energy.limits import PILOT, Limits
 from firmware.ledger.session import Session
 from firmware.outlet.ac import AcOutlet
 from firmware.outlet.plug import Plug
+from firmware.outlet.rest import Rest
+from firmware.outlet.signals import Signals
 from firmware.safety.blackbox import BlackBox, Records
-from firmware.safety.core import ERRORS, LEASE, TICKS, Safety
+from firmware.safety.core import CLOSINGS, ERRORS, LEASE, TICKS, Safety
 from firmware.safety.supervision import Supervision
+from firmware.upkeep import Upkeep
 from firmware.uplink.backend import Backend
 from firmware.uplink.commands import Commands
 
@@ -24,7 +27,8 @@ VERSION = "0.1.0"
 class Station:
     """A pile: `board` has its hardware, `config` comes from `firmware.config.load`.
 
-    `safety_tick` belongs to the board's timer, `tick` to its main loop every 20 ms.
+    `safety_tick` belongs to the board's timer, `tick` to its main loop every 20 ms. Raises
+    ValueError for a configuration that the board cannot be.
     """
 
     def __init__(self, board: "Board", config):
@@ -38,9 +42,13 @@ class Station:
         self._record = board.log.record
         nonce = board.nonce()
         who = {"vendorName": board.vendor, "model": board.model, "firmwareVersion": VERSION}
-        commands = Commands(self.sessions)
-        self.backend = Backend(config, who, nonce, self._wall, commands, self._record)
+        self.upkeep = Upkeep(board, self.cores, self.sessions)
+        commands = Commands(self.sessions, self.upkeep.reset)
+        reason = board.boot_reason
+        self.backend = Backend(config, who, reason, nonce, self._wall, commands, self._record)
         self.supervisions = []
+        self.signals = []
+        self._rests = []
         for place in board.outlets:
             gbt = place.standard == "gbt18487"
             core = Safety(
@@ -52,7 +60,7 @@ class Station:
                 place.ventilated,
                 gbt,
             )
-            limits = Limits(place.max_ma)
+            limits = Limits(_rating(place, config))
             limits.set(PILOT, place.pilot.max_ma, place.pilot.max_reason)
             if gbt and place.pilot.max_ma > _GBT_MA:
                 limits.set(PILOT, _GBT_MA, "GB/T 18487.1 ends at 63 A")
@@ -62,6 +70,10 @@ class Station:
             self.cores.append(core)
             self.supervisions.append(Supervision(core.cells, place, limits, plug, config))
             self.outlets.append(outlet)
+            self._rests.append(Rest(outlet, limits, config["min_pause_s"] * 1000))
+            self.signals.append(
+                Signals(core.cells, outlet, place.lamp, place.buzzer, self.backend, self._shown())
+            )
             self.sessions.append(
                 Session(
                     len(self.cores),
@@ -74,12 +86,18 @@ class Station:
                     self.backend.outbox,
                 )
             )
+        self.upkeep.outbox = self.backend.outbox
         self._boxes = [BlackBox(core.cells) for core in self.cores]
+        self.upkeep.restore()
         self.records = Records(self._boxes, board.store, self._wall)
         self._ticks = [core.tick for core in self.cores] + [box.note for box in self._boxes]
-        self.cards = Cards(board.reader, self.sessions, self.backend, self._record)
-        self._services = [session.tick for session in self.sessions]
+        signals = self.signals
+        self.cards = Cards(board.reader, self.sessions, self.backend, self._record, signals)
+        self._services = [device.tick for device in board.devices]
+        self._services += [session.tick for session in self.sessions]
         self._services += [self.cards.tick, self._report, self.backend.tick, self.records.tick]
+        self._services += [signal.tick for signal in signals]
+        self._services.append(self.upkeep.tick)
         self.errors = 0  # exceptions that a service raised
         self._reported = [""] * len(self.outlets)  # connectorStatus, as last told to the backend
         self._offered_ma = [0] * len(self.outlets)
@@ -110,6 +128,7 @@ class Station:
             try:
                 self.supervisions[i].tick(now_ms)
                 self.outlets[i].tick(now_ms)
+                self._rests[i].tick(now_ms, self.cores[i].cells[CLOSINGS])
             except Exception as error:
                 # The outlet's lease is not renewed: the core stops in good order.
                 self._stumble(error)
@@ -125,12 +144,21 @@ class Station:
         self.errors += 1
         self._record("error", problem=repr(error))
 
+    def _shown(self):
+        # Lines of the trace say which outlet they are about, beyond the first.
+        n = len(self.outlets)
+        more = {"outlet": n} if n > 1 else {}
+        return lambda name: self._record("signal", value=name, **more)
+
     def _report(self, _):
         for i, outlet in enumerate(self.outlets):
             if outlet.offered_ma != self._offered_ma[i]:
                 self._offered_ma[i] = outlet.offered_ma
                 self._record(
-                    "limit", offered_ma=outlet.offered_ma, reasons=outlet.limits.explain()
+                    "limit",
+                    offered_ma=outlet.offered_ma,
+                    reasons=outlet.limits.explain(),
+                    **({"outlet": i + 1} if i else {})
                 )
             status = "Faulted" if outlet.faulted else "Occupied" if outlet.plugged else "Available"
             if status != self._reported[i] and self.backend.accepted:
@@ -175,3 +203,22 @@ class Station:
                 moving = line.move(self.backend.link, host, int(port), ticks_ms)
                 mover = asyncio.create_task(moving)
             await asyncio.sleep_ms(_MAIN_LOOP_MS)
+
+
+def _rating(place, config):
+    """What the outlet is built for and the installer allows, in mA."""
+    least = place.max_ma
+    for name in ("cable_a", "breaker_a"):
+        ma = config[name] * 1000
+        if ma > place.max_ma:
+            raise ValueError(
+                "config: %s: expected at most %d A (what the outlet is built for), found %d A"
+                % (name, place.max_ma // 1000, config[name])
+            )
+        if ma and ma < 6000:
+            raise ValueError(
+                "config: %s: expected 0 or at least 6 A, found %d A" % (name, config[name])
+            )
+        if ma and ma < least:
+            least = ma
+    return least

@@ -32,7 +32,7 @@ def simulate(until_ms, steps, config=None, **fields):
     scenario.update(fields)
     file = io.StringIO()
     board = VirtualBoard(scenario, file)
-    station = Station(board, config or settings())
+    station = Station(board, config or settings(**fields.get("config", {})))
     board.run(station)
     return Lines([json.loads(line) for line in file.getvalue().split("\n") if line]), station
 

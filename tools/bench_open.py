@@ -52,6 +52,7 @@ def trial(cause, profile, random, charged_ms, aimed):
             "until_ms": at_ms + _AFTER_MS,
             "profile": profile,
             "seed": random.randrange(1 << 31),
+            "config": {"sample_interval_s": 1},
             "steps": steps,
         }
     )
@@ -106,8 +107,7 @@ def measure(trials=TRIALS, aimed=AIMED, seed=1):
                     if "not simulated yet" not in str(wrong):
                         raise
                     break
-                jobs.append({"scenario": made, "config": {"sample_interval_s": 1},
-                             "keep": ["step", "contactor"]})
+                jobs.append({"scenario": made, "keep": ["step", "contactor"]})
                 whose.append((cause, profile))
     times = {}
     for (cause, profile), job, trace in zip(whose, jobs, warm.run_all(jobs), strict=True):

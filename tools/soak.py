@@ -50,8 +50,9 @@ def job(name, profile, for_ms, seed=1):
              "mv": WRONG_MV[i % len(WRONG_MV)]}
             for i, at_ms in enumerate(range(BEGIN_MS, BEGIN_MS + for_ms, turn_ms))
         ]
-    given = {"until_ms": BEGIN_MS + for_ms, "profile": profile, "seed": seed, "steps": steps}
-    return {"scenario": scenario.check(given), "config": CONFIG, "keep": MOVES,
+    given = {"until_ms": BEGIN_MS + for_ms, "profile": profile, "seed": seed, "steps": steps,
+             "config": CONFIG}
+    return {"scenario": scenario.check(given), "keep": MOVES,
             "progress_ms": 60000}
 
 

@@ -1,17 +1,15 @@
 """Runs one scenario after the other in a single warm process, under MicroPython or CPython.
 
 Reads a job a line from stdin and writes its trace to stdout, then {"what": "done"}. A job is
-{"scenario": a checked scenario, "config": fields of config.json, "limits": [[at_ms, mA], ...],
-"keep": kinds of trace lines or null for all, "watch": whether to tell the pilot and the current at
-each change, "progress_ms": how often to tell the time, 0 for never}. `limits` are what a backend
-will be able to set; no scenario step does.
+{"scenario": a checked scenario, "keep": kinds of trace lines or null for all, "watch": whether to
+tell the pilot and the current at each change, "progress_ms": how often to tell the time, 0 for
+never}.
 """
 
 import json
 import sys
 
 from firmware import config as _config
-from firmware.energy.limits import BACKEND
 from firmware.station import Station
 from hal.virtual.board import VirtualBoard
 
@@ -69,14 +67,7 @@ def run(job):
     board = VirtualBoard(job["scenario"], _Kept(job.get("keep")))
     if job.get("watch"):
         _watch(board)
-    station = Station(board, settings(job.get("config", {})))
-
-    def limit(ma):
-        for outlet in station.outlets:
-            outlet.limits.set(BACKEND, ma, "asked for by the requirement")
-
-    for at_ms, ma in job.get("limits", ()):
-        board.plant.at(int(at_ms * 1000), limit, ma)
+    station = Station(board, settings(job["scenario"].get("config", {})))
     if job.get("progress_ms"):
         every_us = job["progress_ms"] * 1000
         board.plant.at(every_us, _tell_time, (board.plant, every_us))

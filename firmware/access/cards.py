@@ -3,14 +3,15 @@
 
 class Cards:
     """`sessions` in the order of their outlets; `record(what, **fields)` notes each decision,
-    never whose card it was.
+    never whose card it was; `signals` show it.
     """
 
-    def __init__(self, reader, sessions, backend, record):
+    def __init__(self, reader, sessions, backend, record, signals=()):
         self._reader = reader
         self._sessions = sessions
         self._backend = backend
         self._record = record
+        self._signals = signals
         self.asked = None  # the card that the backend is being asked about
 
     def tick(self, _):
@@ -32,11 +33,16 @@ class Cards:
         ):
             self._decide("refused", "the backend cannot be asked")
         else:
-            self.asked = uid
+            self._ask(uid)
+
+    def _ask(self, uid):
+        self.asked = uid
+        for signals in self._signals:
+            signals.asking = uid is not None
 
     def _answered(self, result):
         uid = self.asked
-        self.asked = None
+        self._ask(None)
         info = result.get("idTokenInfo") if result else None
         status = info.get("status") if isinstance(info, dict) else "no answer"
         session = self._free()
@@ -60,6 +66,8 @@ class Cards:
 
     def _decide(self, decision, why):
         self._record("access", decision=decision, why=why)
+        for signals in self._signals:
+            signals.answer(decision in ("accepted", "stopped"))
 
 
 def _request(uid):

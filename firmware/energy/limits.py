@@ -11,12 +11,14 @@ from micropython import const
 from firmware.ticks import add, diff
 
 # Who can bound the current. An index into these is a source.
-SOURCES = ("board", "cable", "temperature", "schedule", "site", "backend", "mains", "pilot")
+SOURCES = ("board", "cable", "temperature", "schedule", "site", "backend", "mains", "pilot", "rest")
 BOARD = const(0)
 CABLE = const(1)
 TEMPERATURE = const(2)
+SITE = const(4)
 BACKEND = const(5)
 PILOT = const(7)
+REST = const(8)
 
 NO_LIMIT_MA = const(80000)  # IEC 61851-1 table A.7 ends here
 
@@ -64,11 +66,12 @@ class Limits:
                 self._max_ma[i] = self._fallback_ma[i]
                 self._since_s[i] = self._s
 
-    def effective_ma(self):
-        """What may be offered now, in mA; allocates nothing."""
+    def effective_ma(self, without=-1):
+        """What may be offered now, in mA, whatever the source `without` says; allocates nothing.
+        """
         least = self._max_ma[0]
         for i in range(1, len(self._max_ma)):
-            if self._max_ma[i] < least:
+            if self._max_ma[i] < least and i != without:
                 least = self._max_ma[i]
         return least
 

@@ -14,7 +14,7 @@ from firmware.safety.faults import FAULTS, SELF, UNPLUG
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from hal.roles import Contactor, Witness, Inputs, Pilot
+    from hal.roles import Contactor, Inputs, Pilot, Witness
 
 # --- Cells the outlet writes ---
 REQUEST = const(0)  # 1: energise when the vehicle asks; 0: stop
@@ -189,6 +189,11 @@ class Safety:
         self._bounds = _GBT_BOUND_MV if gbt else _BOUND_MV
         contactor.drive(False)
         pilot.set_permille(1000)
+
+    def restore(self, bits):
+        """Let the faults `bits`, of an earlier boot, stand until service. Before the first tick.
+        """
+        self.cells[STANDING] = self.cells[HARD] = bits
 
     def tick(self, now_ms):
         """Sample, vote, decide, drive. Call it once per tick from the board's timer; `now_ms` is

@@ -18,11 +18,11 @@ _ANSWERS = const(8)  # answers to the backend that may wait for the line
 
 
 class Backend:
-    """`who`: {vendorName, model} of the BootNotification. `commands.serve` answers requests;
+    """`who`, `boot_reason`: of the BootNotification. `commands.serve` answers requests;
     `wall` is the station's clock.
     """
 
-    def __init__(self, config, who, nonce, wall, commands, record):
+    def __init__(self, config, who, boot_reason, nonce, wall, commands, record):
         self.link = Link(
             config["station_id"],
             config["root"],
@@ -35,7 +35,7 @@ class Backend:
         self.link.on_message = self._message
         self.outbox = Outbox(nonce, record)
         self.accepted = False  # the backend has accepted this boot
-        self._who = who
+        self._who = {"reason": boot_reason, "chargingStation": who}
         self._wall = wall
         self._commands = commands
         self._record = record
@@ -90,7 +90,7 @@ class Backend:
         self.outbox.line_lost()
 
     def _boot(self, _):
-        return {"reason": "PowerUp", "chargingStation": self._who}
+        return self._who
 
     def _booted(self, result):
         if result is None:

@@ -21,14 +21,23 @@ _START = {
     "chargingProfile": (dict, False, None),
     "customData": _CUSTOM,
 }
+_RESET = {
+    "type": (("Immediate", "OnIdle"), True, None),
+    "evseId": (int, False, 0),
+    "customData": _CUSTOM,
+}
 _STOP = {"transactionId": (str, True, 36), "customData": _CUSTOM}
 
 
 class Commands:
-    """Serves requests for the station's `sessions` (one an outlet, `evseId` 1, 2, ...)."""
+    """Serves requests for the station's `sessions` (one an outlet, `evseId` 1, 2, ...).
 
-    def __init__(self, sessions):
+    `reset(evse_id or None, at_once)` is to reset that outlet, or the station.
+    """
+
+    def __init__(self, sessions, reset):
         self._sessions = sessions
+        self._reset_by = reset
         self._seen = []
 
     def serve(self, message_id, action, payload, fresh):
@@ -39,6 +48,8 @@ class Commands:
             shape, handler = _START, self._start
         elif action == "RequestStopTransaction":
             shape, handler = _STOP, self._stop
+        elif action == "Reset":
+            shape, handler = _RESET, self._reset
         else:
             raise CallError("NotImplemented", "no such action: %s" % action[:36], message_id)
         try:
@@ -83,6 +94,19 @@ class Commands:
                 session.stop("Remote", "RemoteStop")
                 return {"status": "Accepted"}
         return _rejected("TxNotFound")
+
+    def _reset(self, payload, fresh):
+        # What is reset opens first, so an old one could only annoy; but it would do so twice.
+        if not fresh:
+            return _rejected("StaleCommand")
+        evse_id = payload.get("evseId")
+        if evse_id is not None and not 1 <= evse_id <= len(self._sessions):
+            return _rejected("UnknownEvse")
+        meant = self._sessions if evse_id is None else self._sessions[evse_id - 1 : evse_id]
+        busy = any(session.transaction_id is not None for session in meant)
+        at_once = payload["type"] == "Immediate"
+        self._reset_by(evse_id, at_once)
+        return {"status": "Scheduled" if busy and not at_once else "Accepted"}
 
 
 def _rejected(reason):

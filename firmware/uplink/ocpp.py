@@ -95,7 +95,8 @@ def check(value, shape, where="payload"):
     """Check an object against a shape; raise CallError naming the field.
 
     A shape maps each allowed field to (kind, required, bound): kind str with its greatest length,
-    int with its least value, a nested shape, or list or dict of any content.
+    int with its least value, a tuple of the words allowed, a nested shape, or list or dict of any
+    content.
     """
     for name in shape:
         if shape[name][1] and name not in value:
@@ -106,13 +107,18 @@ def check(value, shape, where="payload"):
             raise CallError("FormatViolation", "%s: no such field" % field)
         kind, _, bound = shape[name]
         found = value[name]
-        expected = dict if isinstance(kind, dict) else kind
+        expected = dict if isinstance(kind, dict) else str if isinstance(kind, tuple) else kind
         if not isinstance(found, expected) or isinstance(found, bool):
             raise CallError(
                 "TypeConstraintViolation", "%s: expected %s" % (field, _KINDS[expected])
             )
         if isinstance(kind, dict):
             check(found, kind, field)
+        elif isinstance(kind, tuple):
+            if found not in kind:
+                raise CallError(
+                    "PropertyConstraintViolation", "%s: expected %s" % (field, " or ".join(kind))
+                )
         elif kind is str and len(found) > bound:
             raise CallError("PropertyConstraintViolation", "%s: longer than %d" % (field, bound))
         elif kind is int and bound is not None and found < bound:

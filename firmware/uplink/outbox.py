@@ -53,6 +53,11 @@ class Outbox:
         """Whether whoever can leave a message out should."""
         return len(self._calls) >= _CROWDED
 
+    @property
+    def owes(self):
+        """Whether a CALL of a group has not been answered yet."""
+        return any(call.group is not None for call in self._calls)
+
     def add(self, action, build, argument=None, on_result=None, group=None):
         """Queue a CALL whose payload is `build(argument)`, made when it is first sent.
 

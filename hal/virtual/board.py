@@ -86,6 +86,8 @@ class VirtualBoard:
         for number in range(1, scenario.get("outlets", 1) + 1):
             place = _Outlet(scenario, self._seed, number, sampler, stretch, trace_file)
             self.outlets.append(place)
+        self.devices = []
+        self.boot_reason = "PowerUp"
         self.plant = self.outlets[0].plant
         self.trace = self.log = self.outlets[0].trace
         self.reader = _Reader()
@@ -96,7 +98,7 @@ class VirtualBoard:
         self._stalled_until_us = 0
         if real_time:
             self._introduce()
-        self.trace.record("boot", reason="PowerUp")
+        self._boot()
         _scenario.schedule(scenario, self)
 
     def ticks_ms(self):
@@ -125,6 +127,18 @@ class VirtualBoard:
             place.plant.power(False)
         self.stall(for_us)
 
+    def reset(self, reason):
+        """Start the firmware anew; what is wired to it goes on."""
+        self.boot_reason = reason
+        for place in self.outlets:
+            place.plant.set_drive(False)
+            place.plant.set_permille(1000)
+        self._resetting = True
+
+    def _boot(self):
+        self._resetting = False
+        self.trace.record("boot", reason=self.boot_reason)
+
     def _introduce(self):
         import sys
 
@@ -147,13 +161,14 @@ class VirtualBoard:
 
     def _run_simulated(self, station):
         until_us = int(self.scenario["until_ms"] * 1000)
+        self.station = station
         while self._simulate(station, until_us):
-            # The supply is back: what was not durable is gone, and the firmware starts anew.
+            # What was not durable is gone, and the firmware starts anew.
             self._boots += 1
             self._start_ms = -(self.plant.now_us // 1000)
-            self.trace.record("boot", reason="PowerUp")
+            self._boot()
             self.line.cut()
-            station = station.__class__(self, station.config)
+            station = self.station = station.__class__(self, station.config)
         self._advance(until_us)
 
     def _advance(self, t_us):
@@ -161,7 +176,7 @@ class VirtualBoard:
             place.plant.advance(t_us)
 
     def _simulate(self, station, until_us):
-        """Run until the scenario's end or the end of a power cut; whether it was one."""
+        """Run until the scenario's end or until the firmware starts anew; whether it does."""
         plant = self.plant
         start_ms = self._start_ms
         tick_us = self._tick_us
@@ -181,6 +196,7 @@ class VirtualBoard:
                     advance(self._stalled_until_us)
                     for place in self.outlets:
                         place.plant.power(True)
+                    self.boot_reason = "PowerUp"
                     return plant.now_us <= until_us
                 # All of Python stands still. Ticks that were missed fire in a burst afterwards.
                 next_us = self._stalled_until_us
@@ -198,6 +214,8 @@ class VirtualBoard:
                     now_ms = (start_ms + next_us // 1000) & _TICKS
                     station.tick(now_ms)
                     self.line.move(station.backend.link, now_ms)
+                    if self._resetting:
+                        return True
             next_us += tick_us
             if next_us >= collect_us:
                 collect_us += 500000 + plant.random.below(1000000)
@@ -208,6 +226,7 @@ class VirtualBoard:
         import asyncio
 
         main = asyncio.create_task(station.main())
+        self.station = station
         plant = self.plant
         began_us = time.ticks_us()
         until_us = int(self.scenario["until_ms"] * 1000)
@@ -257,6 +276,7 @@ class _Outlet:
         self.meter = _Meter(self.plant)
         self.thermometer = _Thermometer(self.plant)
         self.socket = _Socket(self.plant) if outlet.get("cable") == "socket" else None
+        self.lamp = self.buzzer = None  # the trace tells what they would show
 
     def now_us(self):
         return self.plant.now_us

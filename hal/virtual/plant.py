@@ -76,6 +76,8 @@ class Plant:
         self.mains_mv = 230000
         self.mains_mhz = 50000
         self.phase_missing = False  # the last one
+        self.no_output = False  # a wire behind the closed contactor is off
+        self.leak_ma = 0  # flows past the open contactor, unseen by its mirror
         self.tripped = False  # the shunt trip has opened the breaker upstream
         self.current_ma = 0  # in each phase
         self._target_ma = 0
@@ -89,6 +91,8 @@ class Plant:
         self._residual_test = False
         self.estop = False
         self.door = False
+        self.tilt = False
+        self.smoke = False
         self.earth_lost = False
         # the rest
         self.temperature_c = 25  # at the contactor; None: the sensor is lost
@@ -374,7 +378,8 @@ class Plant:
             self._aim()
 
     def _trace_contactor(self):
-        self._on_event("contactor", {"command": self.drive, "closed": self.closed}, self.now_us)
+        fields = {"command": self.drive, "closed": self.closed, "ma": self.current_ma}
+        self._on_event("contactor", fields, self.now_us)
 
     def weld(self, fault):
         """The contactor's contacts stick together, or come apart again."""
@@ -397,7 +402,9 @@ class Plant:
     # --- mains ---
 
     def supply(self, **changes):
-        """Change what the mains are: mains_mv, mains_mhz, phase_missing, tripped, powered."""
+        """Change what the mains are: mains_mv, mains_mhz, phase_missing, no_output, leak_ma,
+        tripped, powered.
+        """
         self._integrate()
         for name in changes:
             setattr(self, name, changes[name])
@@ -412,19 +419,24 @@ class Plant:
 
     def phase_ma(self, i):
         """The current in phase `i` (from 0), in mA."""
-        return self.current_ma if self.phase_mv(i) else 0
+        return (self.current_ma or self.leak_ma) if self.phase_mv(i) else 0
 
     def power_mw(self):
         """The active power of all phases, in mW."""
+        return self._power() // 1000
+
+    def _power(self):
+        # in uW
         power = 0
-        if self.current_ma:
+        ma = self.current_ma or self.leak_ma
+        if ma:
             for i in range(self.phases):
-                power += self.phase_mv(i) * self.current_ma
-        return power // 1000
+                power += self.phase_mv(i) * ma
+        return power
 
     def live(self):
         """Whether there is voltage behind the contactor."""
-        return self.closed and self.phase_mv(0) > 50000
+        return self.closed and not self.no_output and self.phase_mv(0) > 50000
 
     def power(self, on):
         """Cut the supply of pile and mains, or restore it."""
@@ -442,7 +454,7 @@ class Plant:
     # --- inputs ---
 
     def switch(self, name, on):
-        """Set `estop`, `door`, `earth_lost` or `residual_mute`."""
+        """Set `estop`, `door`, `tilt`, `smoke`, `earth_lost` or `residual_mute`."""
         setattr(self, name, on)
         self._read_inputs()
 
@@ -474,6 +486,10 @@ class Plant:
             word |= 24 if self.live() else 16
         if self.door:
             word |= 32
+        if self.tilt:
+            word |= 64
+        if self.smoke:
+            word |= 128
         self._word = word
 
     # --- socket ---
@@ -492,10 +508,8 @@ class Plant:
     # --- energy ---
 
     def _integrate(self):
-        if self.current_ma:
-            power = 0
-            for i in range(self.phases):
-                power += self.phase_mv(i) * self.current_ma
+        power = self._power()
+        if power:
             self._energy_fj += power * (self.now_us - self._energy_us)
         self._energy_us = self.now_us
 

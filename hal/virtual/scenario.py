@@ -2,7 +2,11 @@
 
 import json
 
+from micropython import const
+
 from hal.virtual import plant as _plant
+
+_SITE = const(4)  # of firmware.energy.limits
 
 
 def load(path):
@@ -73,6 +77,15 @@ def _reader(board, step):
     board.reader.silent = _fault(step)
 
 
+def _limit(board, step):
+    # What a site's controller or a schedule would set: a lease.
+    limits = board.station.outlets[step.get("outlet", 1) - 1].limits
+    for_ms = int(step["for_ms"]) if step.get("for_ms") is not None else 0
+    limits.set(
+        _SITE, step["ma"], "set by the site", board.ticks_ms(), for_ms, step.get("fallback_ma", 0)
+    )
+
+
 def _clock(board, step):
     board.line.clock_jump_s += int(step["jump_s"])
 
@@ -116,9 +129,13 @@ STEPS = {
     "pe": _switch("earth_lost"),
     "estop": _switch("estop"),
     "door": _switch("door"),
+    "tilt": _switch("tilt"),
+    "smoke": _switch("smoke"),
     "lock": lambda place, step: setattr(place.plant, "lock_jams", _fault(step)),
     "weld": lambda place, step: place.plant.weld(_fault(step)),
     "no_close": lambda place, step: place.plant.refuse_to_close(_fault(step)),
+    "no_output": lambda place, step: place.plant.supply(no_output=_fault(step)),
+    "leak": lambda place, step: place.plant.supply(leak_ma=step["ma"]),
     "phase_loss": lambda place, step: place.plant.supply(phase_missing=_fault(step)),
     "mains": _mains,
     "temperature": lambda place, step: setattr(place.plant, "temperature_c", step["c"]),
@@ -131,6 +148,8 @@ STATION_STEPS = {
     "link": _link,
     "backend": lambda board, step: board.line.send(step["message"], step.get("replayed", False)),
     "reader": _reader,
+    "limit": _limit,
+    "service": lambda board, step: board.station.upkeep.serviced(),
     "clock": _clock,
     "power": lambda board, step: board.cut_power(_us(step)),
     "stall": lambda board, step: board.stall(_us(step)),

@@ -82,7 +82,8 @@ def jobs(requirement, chance, phases=PHASES):
                 steps = [*requirement.steps, *variant.get("steps", ())]
                 given = {
                     "profile": profile, "seed": chance.randrange(1 << 31),
-                    "until_ms": requirement.until_ms + shift_ms, **variant,
+                    "until_ms": requirement.until_ms + shift_ms, "config": requirement.config,
+                    **variant,
                     "steps": [dict(one, at_ms=round(one["at_ms"] + shift_ms, 3))
                               for one in steps]}
                 try:
@@ -92,9 +93,7 @@ def jobs(requirement, chance, phases=PHASES):
                         raise NotSimulated(str(wrong).split(": ", 1)[1].split(" is not ")[0]) \
                             from None
                     raise BadInput("requirement %s: %s" % (requirement.id, wrong)) from None
-                yield {"scenario": checked, "config": requirement.config,
-                       "watch": requirement.watch,
-                       "limits": [[at_ms + shift_ms, ma] for at_ms, ma in requirement.limits]}
+                yield {"scenario": checked, "watch": requirement.watch}
 
 
 class Result:

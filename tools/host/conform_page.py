@@ -282,12 +282,8 @@ def details(result):
         lines.append("<tr><td>%s</td><td>%d</td><td>%d</td><td>%s</td><td>%s</td></tr>" % (
             profile, len(runs), sum(not one.passed for one in runs), number(least), number(most)))
     scenario = dict(run.job["scenario"])
-    note = "" if not run.job["limits"] else \
-        " Its limits were set as a backend would: %s." % html.escape(
-            ", ".join("%g A at %g s" % (ma / 1000, at_ms / 1000)
-                      for at_ms, ma in run.job["limits"]))
     problem = "<p class=bad>%s</p>" % html.escape(run.problem) if run.problem else ""
-    return DETAILS % (problem, plots(run), "".join(lines), run.profile, scenario["seed"], note,
+    return DETAILS % (problem, plots(run), "".join(lines), run.profile, scenario["seed"],
                       html.escape(scenario_text(scenario)))
 
 
@@ -405,7 +401,7 @@ ROW = """<details class="r %s" id="%s"><summary><b class="k">%s</b><span class="
 
 DETAILS = """%s<div class="plots">%s</div><div class="below"><table>
 <tr><th>profile</th><th>runs</th><th>failed</th><th>least</th><th>most</th></tr>%s</table>
-<div><p>Shown: the worst run, profile %s, seed %d.%s</p><details><summary>its scenario, for
+<div><p>Shown: the worst run, profile %s, seed %d.</p><details><summary>its scenario, for
 <code>pile.py sim</code></summary><pre>%s</pre></details></div></div>"""
 
 HEAD = """<h2>%s</h2><div class="head"><b></b><span>requirement</span><span></span>

@@ -30,18 +30,18 @@ class Requirement:
 
     `steps`: the scenario's; `variants`: fields of the scenario for one run each ("steps" among
     them are added). `watch`: the trace also has `pilot` and `current` lines.
-    `limits`: [[at_ms, mA]], as a backend would set them. `phases`: at most so many random phases,
+    `config`: fields of config.json. `phases`: at most so many random phases,
     since the run is long or the phase says little; `every`: at least so many. `fixed`: at the
     instants given, at no random phase.
     """
 
     def __init__(self, id, clause, text, measure, *, least=None, most=None, unit="ms", steps=(),
                  until_ms=EVENT_MS + 2000, variants=({},), profiles=BOTH, phases=None, every=1,
-                 limits=(), watch=False, fixed=False, config=None):
+                 watch=False, fixed=False, config=None):
         self.id, self.clause, self.text = id, clause, text
         self.measure = measure
         self.least, self.most, self.unit = least, most, unit
-        self.steps, self.until_ms, self.limits = list(steps), until_ms, list(limits)
+        self.steps, self.until_ms = list(steps), until_ms
         self.variants, self.profiles = list(variants), profiles
         self.phases, self.every = phases, every
         self.watch, self.fixed, self.config = watch, fixed, config or {}
@@ -355,29 +355,36 @@ SEQUENCES = [
     Requirement(
         "6-down", IEC + "sequence 6 (10 s UNCONFIRMED)",
         "A limit falls from 32 to 10 A: the duty follows", time(closed, step("draw"), pwm),
-        most=10000, steps=charging(event("draw")), limits=[[EVENT_MS, 10000]], until_ms=25000),
+        most=10000, steps=charging(event("draw"), event("limit", ma=10000)), until_ms=25000),
     Requirement(
         "6-up", IEC + "sequence 6 (10 s UNCONFIRMED)",
         "A limit rises from 10 to 32 A: the duty follows", time(closed, step("draw"), pwm),
-        most=10000, steps=charging(event("draw")), limits=[[500, 10000], [EVENT_MS, 32000]],
-        until_ms=25000),
+        most=10000, until_ms=25000,
+        steps=charging(event("draw"), at(500, "limit", ma=10000), event("limit", ma=32000))),
     Requirement(
         "6-gap", IEC + "sequence 6",
         "The limit changes each second: one change of duty per 5 s",
-        gaps(pwm), least=5000, steps=charging(),
-        limits=[[EVENT_MS + 1000 * i, 10000 if i % 2 else 6000 + 1000 * i] for i in range(20)],
-        until_ms=45000),
+        gaps(pwm), least=5000, until_ms=45000,
+        steps=charging(*[at(EVENT_MS + 1000 * i, "limit", ma=10000 if i % 2 else 6000 + 1000 * i)
+                         for i in range(20)])),
     Requirement(
         "6-least", IEC + "sequence 6; peers 5c, 17",
         "A limit falls to 5 A, which no duty offers: PWM ends",
-        time(closed, step("draw"), steady), most=10000, steps=charging(event("draw")),
-        limits=[[EVENT_MS, 5000]], until_ms=25000),
+        time(closed, step("draw"), steady), most=10000,
+        steps=charging(event("draw"), event("limit", ma=5000)), until_ms=25000),
+    Requirement(
+        "6-pause", OURS + "peers 5c, 17: 300 s unless configured, 20 s here",
+        "A limit below 6 A for 2 s: the offer comes back after the pause, and 30 s of a limit that"
+        " stays", time(closed, step("draw"), steady, pwm), least=30000, most=53000, phases=2,
+        steps=charging(event("draw"), event("limit", ma=5000), event("limit", 2000, ma=16000)),
+        config={"min_pause_s": 20}, until_ms=EVENT_MS + 60000),
     Requirement(
         "6-vehicle", IEC + "sequence 6 (the vehicle's side)",
         "A vehicle that follows the offer draws at most the new one, 5 s after the duty fell",
         lambda trace: [current_at(closed, step("draw"), pwm, step("card"))(trace)[0]],
-        most=10.5, unit="A", watch=True, limits=[[EVENT_MS, 10000]],
-        steps=charging(event("draw"), event("card", after_ms=6000, uid="FFFFFFFF")),
+        most=10.5, unit="A", watch=True,
+        steps=charging(event("draw"), event("limit", ma=10000),
+                       event("card", after_ms=6000, uid="FFFFFFFF")),
         until_ms=EVENT_MS + 8000),
     Requirement(
         "7", IEC + "sequence 7 (1 A: peers 5c, 12)",
@@ -423,8 +430,9 @@ SEQUENCES = [
         "10.2-resume", IEC + "sequence 10.2 (peers 5c, 14)",
         "The offer comes back 4 s after a pause that the vehicle ignored: no opening",
         count(released, closed, needs=[steady]), most=0, unit="times",
-        steps=charging(at(9000, "draw", obey=False)),
-        limits=[[EVENT_MS, 0], [EVENT_MS + 4000, 16000]], until_ms=EVENT_MS + 16000),
+        steps=charging(at(9000, "draw", obey=False), event("limit", ma=0),
+                       event("limit", 4000, ma=16000)),
+        config={"min_pause_s": 0}, until_ms=EVENT_MS + 16000),
     Requirement(
         "11", IEC + "sequence 11", "The vehicle toggles B-C-B in 200 ms: the pile sees it",
         count(state("C"), pwm), least=1, most=1, unit="times",

@@ -156,7 +156,12 @@ STEPS = {
                  "for_ms": Number(0.001, YEAR_MS, " ms", None, "for good")},
     **{name: {"fault": Flag(True)} for name in (
         "rcd", "rcd_mute", "pe", "weld", "no_close", "lock", "meter", "reader", "estop", "door",
-        "phase_loss", "adc_freeze")},
+        "phase_loss", "adc_freeze", "tilt", "smoke", "no_output")},
+    "leak": {"ma": Whole(0, 80_000, " mA")},
+    "limit": {"ma": Whole(0, 80_000, " mA"),
+              "for_ms": Number(1, 2 ** 29 - 1, " ms", None, "for good"),
+              "fallback_ma": Whole(0, 80_000, " mA", 0)},
+    "service": {},
     "adc_stuck": {"fault": Flag(True), "mv": Whole(-20_000, 20_000, " mV")},
     "temperature": {"c": Number(-50, 200, " C", null="sensor lost")},
     "mains": {"v": Number(0, 500, " V", 230), "hz": Number(0, 100, " Hz", 50)},
@@ -169,7 +174,8 @@ STEPS = {
 # Steps of a design that are not simulated yet.
 LATER_STEPS = ()
 
-# `outlet`, `outlets`, `standard` and `ventilated` are ours, beyond the design's format.
+# `outlet`, `outlets`, `standard`, `ventilated` and `config` are ours, beyond the design's format;
+# so are the steps tilt, smoke, no_output, leak, limit and service.
 EVERY_STEP = {"at_ms": Number(0, YEAR_MS, " ms"), "do": Text(), "outlet": Whole(1, 4, "", 1)}
 
 OUTLET = {
@@ -197,7 +203,8 @@ def vocabulary():
     tables = (("", SCENARIO), ("outlet.", OUTLET))
     lines += ["  %s%s: %s" % (prefix, name, field.described())
               for prefix, table in tables for name, field in table.items()]
-    lines += ["", 'steps, each {"at_ms": ..., "do": NAME, ...}:']
+    lines += ["  config: an object; fields of config.json (firmware/config.py)",
+              "", 'steps, each {"at_ms": ..., "do": NAME, ...}:']
     for name, table in sorted(STEPS.items()):
         lines.append("  " + name)
         lines += ["      %s: %s" % (field_name, field.described())
@@ -269,14 +276,16 @@ def check_step(step, where):
 def check(scenario):
     """Check a parsed scenario; returns it complete and sorted, or raises BadInput."""
     an_object(scenario, "the file")
-    known_only(scenario, [*SCENARIO, "outlet", "steps"], "")
+    known_only(scenario, [*SCENARIO, "outlet", "config", "steps"], "")
     given = dict(scenario)
     outlet = an_object(given.pop("outlet", {}), "outlet")
     steps = given.pop("steps", [])
+    config = an_object(given.pop("config", {}), "config")
     if not isinstance(steps, list):
         raise BadInput("steps: expected a list [...], found %s" % shown(steps))
     complete = fill(SCENARIO, given, "")
     complete["outlet"] = fill(OUTLET, outlet, "outlet.")
+    complete["config"] = config  # the firmware itself checks it
     checked = [check_step(step, "steps[%d]" % index) for index, step in enumerate(steps)]
     for index, step in enumerate(checked):
         if step.get("outlet", 1) > complete["outlets"]:

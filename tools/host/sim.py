@@ -47,7 +47,8 @@ def run(checked, trace_path, interpreter="micropython", progress=None):
     `progress(t_ms)` is called twice a second with the virtual time that the trace has reached.
     """
     with tempfile.TemporaryDirectory(prefix="voltpile-") as directory:
-        pile_process.write_files(directory, checked, trace_path, "simulated", CONFIG)
+        pile_process.write_files(directory, checked, trace_path, "simulated",
+                                 dict(CONFIG, **checked["config"]))
         started = time.monotonic()
         process = pile_process.start(directory, interpreter)
         tail = trace.Tail(trace_path)

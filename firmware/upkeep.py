@@ -1,0 +1,121 @@
+"""What outlives a vehicle: the contactor's wear, faults that wait for service, and resets."""
+
+from micropython import const
+
+from firmware.safety.core import (
+    CLOSE_MS,
+    CLOSINGS,
+    DRIVE,
+    FORCED,
+    FORCED_MA,
+    HARD,
+    IN_LIVE,
+    IN_MIRROR,
+    INPUTS,
+    RESET,
+    STANDING,
+)
+from firmware.safety.faults import FAULTS, SERVICE
+from firmware.ticks import diff
+
+_BY_SERVICE = sum([1 << i for i, fault in enumerate(FAULTS) if fault[4] == SERVICE])
+_KEPT = "service"  # in the store: four bytes an outlet, the faults that only service clears
+# A reset waits for the answer to its command to be sent, and for the backend to have the end of
+# every transaction; for no longer than a minute.
+_LEAST_MS = const(500)
+_MOST_MS = const(60000)
+
+
+class Upkeep:
+    """`cores` and `sessions` are the station's lists, one entry an outlet. The station sets
+    `outbox`.
+    """
+
+    def __init__(self, board, cores, sessions):
+        self.outbox = None
+        self._board = board
+        self._cores = cores
+        self._sessions = sessions
+        self._closings = [0] * len(board.outlets)
+        self._forced = [0] * len(board.outlets)
+        self._kept = [0] * len(board.outlets)
+        self._reason = ""  # of a reset that waits
+        self._at_once = False
+        self._waited_ms = 0
+        self._last_ms = None
+
+    def restore(self):
+        """Before the first tick: let stand what an earlier boot left for service."""
+        kept = self._board.store.load(_KEPT) or b""
+        for i, core in enumerate(self._cores):
+            self._kept[i] = int.from_bytes(kept[4 * i : 4 * i + 4], "little")
+            core.restore(self._kept[i])
+
+    def tick(self, now_ms):
+        """Take note of what happened; call it from the main loop."""
+        dt = 0 if self._last_ms is None else diff(now_ms, self._last_ms)
+        self._last_ms = now_ms
+        driven = closed = busy = False
+        for i, core in enumerate(self._cores):
+            c = core.cells
+            if c[DRIVE]:
+                driven = True
+            elif c[INPUTS] & (IN_LIVE | IN_MIRROR):
+                closed = True
+            elif c[CLOSINGS] != self._closings[i]:
+                self._note(i, c)
+            if self._sessions[i].transaction_id is not None:
+                busy = True
+        if not driven and not closed:
+            self._keep()
+        if self._reason and not driven and (self._at_once or not busy):
+            self._waited_ms += dt
+            if self._waited_ms >= (_MOST_MS if busy or self.outbox.owes else _LEAST_MS):
+                reason = self._reason
+                self._reason = ""
+                self._board.reset(reason)
+
+    def _note(self, i, c):
+        self._closings[i] = c[CLOSINGS]
+        forced = c[FORCED] != self._forced[i]
+        self._forced[i] = c[FORCED]
+        self._board.log.record(
+            "relay",
+            closings=c[CLOSINGS],
+            close_ms=c[CLOSE_MS],
+            under_load=forced,
+            ma=c[FORCED_MA] if forced else 0,
+            **({"outlet": i + 1} if i else {})
+        )
+
+    def _keep(self):
+        # Nothing is closed now: a flash write may stop all of Python.
+        waiting = [core.cells[STANDING] & _BY_SERVICE | core.cells[HARD] for core in self._cores]
+        if waiting != self._kept:
+            self._kept = waiting
+            self._board.store.save(_KEPT, b"".join([n.to_bytes(4, "little") for n in waiting]))
+
+    def serviced(self):
+        """A technician has seen to the pile: let go of what only service clears, and start anew.
+        """
+        for core in self._cores:
+            core.restore(0)
+        self._keep()
+        self.reset(None, True, "LocalReset")
+
+    def reset(self, evse_id, at_once, reason=""):
+        """Reset outlet `evse_id` (from 1): what unplugging lets go of is let go. None: start the
+        whole station anew, once nothing is driven any more. `at_once` ends transactions, else
+        they are waited for.
+        """
+        sessions = self._sessions if evse_id is None else self._sessions[evse_id - 1 : evse_id]
+        if at_once:
+            for session in sessions:
+                session.stop("ImmediateReset", "ResetCommand")
+        if evse_id is None:
+            self._reason = reason or ("RemoteReset" if at_once else "ScheduledReset")
+            self._at_once = at_once
+            self._waited_ms = 0
+        else:
+            c = self._cores[evse_id - 1].cells
+            c[RESET] = (c[RESET] + 1) & 0xFFFF
