@@ -20,6 +20,8 @@ class SerialChip:
 
     def any(self):
         """How many bytes have arrived and were not read."""
+        if self.silent:
+            self._bursts = []
         n = 0
         for at_us, data in self._bursts:
             n += max(min((self.plant.now_us - at_us) // self._byte_us + 1, len(data)), 0)

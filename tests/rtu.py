@@ -1,0 +1,85 @@
+"""What the tests of the meters behind Modbus RTU share."""
+
+from array import array
+
+from hal.virtual.chips.modbus_rtu import crc
+from tests.chips import Buses, Load, LyingSerial, fuzz_meter
+
+MASK = (1 << 30) - 1
+
+
+class Bench:
+    """A load, the emulation `chip` of a meter, and its driver `meter`; `line(chip)` between."""
+
+    def __init__(self, driver, emulation, spec, phases=1, line=None):
+        self.plant = Load(phases)
+        self.chip = emulation.make(self.plant, spec)
+        self.bus = line(self.chip) if line else self.chip
+        self.buses = Buses(self.bus)
+        self.meter = driver.make(self.buses, spec, phases)
+        self.now_ms = (1 << 30) - 700  # just before the wrap
+        self.cells = array("i", [0] * 11)
+        self.oldest_ms = 0  # of the readings since `run` began
+
+    def run(self, ms):
+        """Ticks for `ms`; the last reading."""
+        self.oldest_ms = 0
+        for _ in range(0, ms, 20):
+            self.plant.advance(self.plant.now_us + 20000)
+            self.now_ms = (self.now_ms + 20) & MASK
+            self.meter.tick(self.now_ms)
+            self.oldest_ms = max(self.oldest_ms, self.meter.cells[2])
+        self.meter.read(self.cells)
+        return self.cells
+
+    def mwh(self):
+        return self.cells[0] * 1000 + self.cells[1]
+
+
+def an_hour(bench, step_mwh):
+    """Readings against the plant over an hour of changing load, within the meter's resolution:
+    0.1 V, 1 mA, 0.1 W, 10 mHz, `step_mwh`.
+    """
+    plant = bench.plant
+    assert bench.run(2000)[2] < 1000
+    began_mwh = plant.energy_mwh() - bench.mwh()
+    for turn in range(60):
+        plant.mains_mhz = 49900 + 7 * turn
+        for i in range(plant.phases):
+            plant.mv[i] = 220000 + 333 * turn + 1000 * i
+            plant.ma[i] = 529 * turn + 10 * i
+        cells = bench.run(60000)
+        assert bench.oldest_ms < 1000
+        assert abs(cells[3] - plant.mains_mhz) <= 5
+        for i in range(3):
+            here = i < plant.phases
+            assert abs(cells[4 + i] - (plant.mv[i] if here else 0)) <= 50
+            assert cells[7 + i] == (plant.ma[i] if here else 0)
+        assert abs(cells[10] - plant.power_mw()) <= 50
+        late_mwh = plant.power_mw() * cells[2] // 3600000
+        metered_mwh = plant.energy_mwh() - began_mwh - bench.mwh()
+        assert -step_mwh <= metered_mwh <= step_mwh + late_mwh + 1, (turn, metered_mwh)
+
+
+def seal(burst):
+    """Make the CRC of the answer at the burst's end right again."""
+    if len(burst) > 4:
+        burst[-2:] = crc(burst[:-2])
+
+
+def fuzzed(driver, emulation, spec, most, n, seed, phases=1):
+    """Through tests.chips.fuzz_meter."""
+
+    def make(random):
+        bench = Bench(
+            driver, emulation, spec, phases, lambda chip: LyingSerial(chip, random, seal)
+        )
+        bench.chip.delay_us = 5000  # fewer ticks an answer
+        return bench.plant, bench.bus, bench.meter
+
+    def steps(random, plant):
+        for i in range(plant.phases):
+            plant.mv[i] = 200000 + random.below(50000)
+            plant.ma[i] = random.below(32000)
+
+    return fuzz_meter(make, n, seed, most, driver.READ_MS, steps)
