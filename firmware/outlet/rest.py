@@ -54,7 +54,7 @@ class Rest:
                 self._steady_ms = _STEADY_MS if self._min_pause_ms else 0
             elif self._steady_ms > 0:
                 self._steady_ms -= dt
-        if self._credit_ms <= 0 or (self._resting and self._credit_ms < _CLOSING_MS):
+        if self._credit_ms < _CLOSING_MS and not outlet.energised:
             self._rest("the contactor has closed too often: once a minute now")
         elif self._pause_ms > 0 or self._steady_ms > 0:
             self._rest("a pause, since less than 6 A were allowed")

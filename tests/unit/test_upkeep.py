@@ -1,0 +1,130 @@
+"""What outlives a vehicle: wear, faults that wait for service, resets."""
+
+from firmware.safety import core, faults
+from tests.pile import charging, settings, simulate, step
+from tests.support import raises
+
+
+def backend(at_ms, action, payload, message_id="r1"):
+    return step(at_ms, "backend", message=[2, message_id, action, payload])
+
+
+def boots(trace):
+    return [line["reason"] for line in trace.of("boot")]
+
+
+def answers(trace):
+    return [message[2]["status"] for message in trace.answers() if message[0] == 3]
+
+
+def test_reset_ends_the_transaction_tells_the_backend_and_starts_anew():
+    trace, _ = simulate(30000, charging(backend(10000, "Reset", {"type": "Immediate"})))
+    assert boots(trace) == ["PowerUp", "RemoteReset"]
+    (ended,) = trace.messages(event="Ended")
+    assert ended["transactionInfo"]["stoppedReason"] == "ImmediateReset"
+    assert ended["triggerReason"] == "ResetCommand"
+    reasons = [message["reason"] for message in trace.messages("BootNotification")]
+    assert reasons == ["PowerUp", "RemoteReset"]
+    assert answers(trace) == ["Accepted"]
+    opened = [line["t_us"] for line in trace.of("contactor") if not line["closed"]][-1]
+    assert opened < trace.of("boot")[1]["t_us"]
+
+
+def test_on_idle_waits_for_the_transaction():
+    trace, _ = simulate(
+        40000, charging(backend(10000, "Reset", {"type": "OnIdle"}), step(25000, "unplug"))
+    )
+    assert boots(trace) == ["PowerUp", "ScheduledReset"]
+    assert answers(trace) == ["Scheduled"]
+    assert trace.of("boot")[1]["t_us"] > 25000000
+    (ended,) = trace.messages(event="Ended")
+    assert ended["transactionInfo"]["stoppedReason"] == "EVDisconnected"
+
+
+def test_reset_of_an_outlet_lets_go_of_what_unplugging_would():
+    steps = charging(
+        step(10000, "estop"),
+        step(12000, "estop", fault=False),
+        backend(20000, "Reset", {"type": "OnIdle", "evseId": 1}),
+    )
+    trace, _ = simulate(30000, steps)
+    assert boots(trace) == ["PowerUp"]
+    (cleared,) = trace.of("clear")
+    assert cleared["code"] == "EmergencyStop" and 20000000 < cleared["t_us"] < 20200000
+
+
+def test_what_no_reset_does():
+    steps = [
+        backend(3000, "Reset", {"type": "Immediate", "evseId": 2}, "a"),
+        backend(3100, "Reset", {"type": "Now"}, "b"),
+        backend(3200, "Reset", {}, "c"),
+        dict(backend(3300, "Reset", {"type": "Immediate"}, "d"), replayed=True),
+        backend(3400, "Reset", {"type": "Immediate", "evseId": 0}, "e"),
+    ]
+    trace, _ = simulate(9000, steps)
+    assert boots(trace) == ["PowerUp"]
+    given = {message[1]: message[2] for message in trace.answers()}
+    assert given["a"]["statusInfo"]["reasonCode"] == "UnknownEvse"
+    assert given["b"] == "PropertyConstraintViolation"
+    assert given["c"] == "OccurrenceConstraintViolation"
+    assert given["d"]["statusInfo"]["reasonCode"] == "StaleCommand"
+    assert given["e"]["statusInfo"]["reasonCode"] == "UnknownEvse"
+
+
+def test_a_dead_backend_holds_no_reset_up_for_ever():
+    steps = charging(backend(10000, "Reset", {"type": "Immediate"}))
+    trace, _ = simulate(90000, steps + [step(10100, "link", up=False)])
+    (_, again) = trace.of("boot")
+    assert 70000000 <= again["t_us"] <= 72000000
+
+
+def test_a_hard_fault_outlives_power_cuts_until_service():
+    steps = charging(
+        step(4500, "rcd"),
+        step(6000, "rcd", fault=False),
+        step(8000, "unplug"),
+        step(9000, "power", for_ms=1000),
+        step(15000, "service"),
+    )
+    trace, station = simulate(30000, steps)
+    assert boots(trace) == ["PowerUp", "PowerUp", "LocalReset"]
+    assert [line["code"] for line in trace.of("fault")] == ["GroundFailure"] * 2
+    assert not trace.of("write", closed=True)
+    assert len(trace.of("write")) >= 2
+
+
+def test_what_unplugging_clears_is_not_kept():
+    steps = charging(step(8000, "estop"), step(12000, "power", for_ms=1000))
+    steps.append(step(11000, "estop", fault=False))
+    trace, _ = simulate(20000, steps)
+    assert [line["code"] for line in trace.of("fault")] == ["EmergencyStop"]
+
+
+def test_wear_is_told_at_each_opening():
+    steps = charging(
+        step(10000, "draw", ma=20000, obey=False), step(12000, "card", uid="04A1B2C3D4E5F6")
+    )
+    trace, _ = simulate(30000, steps)
+    (relay,) = trace.of("relay")
+    assert relay["closings"] == 1 and relay["close_ms"] == 20
+    assert relay["under_load"] and 19900 <= relay["ma"] <= 20100
+
+
+def test_an_impossible_configuration_is_refused_by_name():
+    for name in ("cable_a", "breaker_a"):
+        error = raises(ValueError, simulate, 1000, [], settings(**{name: 63}))
+        assert name in str(error) and "32" in str(error) and "63" in str(error)
+        assert name in str(raises(ValueError, simulate, 1000, [], settings(**{name: 5})))
+
+
+def test_the_lowest_of_board_cable_and_breaker_counts():
+    trace, _ = simulate(10000, charging(), settings(cable_a=20, breaker_a=16))
+    assert [line["offered_ma"] for line in trace.of("limit")] == [16000]
+
+
+def test_restored_faults_keep_the_core_from_closing():
+    assert faults.WELD & sum([1 << i for i, f in enumerate(faults.FAULTS) if f[4] == 2])
+    _, station = simulate(1000, [])
+    cells = station.cores[0].cells
+    station.cores[0].restore(faults.RESIDUAL)
+    assert cells[core.STANDING] == cells[core.HARD] == faults.RESIDUAL
