@@ -1,5 +1,7 @@
 """What outlives a vehicle: the contactor's wear, faults that wait for service, and resets."""
 
+import struct
+
 from micropython import const
 
 from firmware.safety.core import (
@@ -20,6 +22,8 @@ from firmware.ticks import diff
 
 _BY_SERVICE = sum([1 << i for i, fault in enumerate(FAULTS) if fault[4] == SERVICE])
 _KEPT = "service"  # in the store: four bytes an outlet, the faults that only service clears
+_WEAR = "wear"  # in the store: five u32 an outlet, as in Upkeep.wear
+_FIRST = const(16)  # closings that say how fast a new contactor is
 # A reset waits for the answer to its command to be sent, and for the backend to have the end of
 # every transaction; for no longer than a minute.
 _LEAST_MS = const(500)
@@ -36,6 +40,10 @@ class Upkeep:
         self._board = board
         self._cores = cores
         self._sessions = sessions
+        # of each outlet: closings, openings under load, the largest current at one of these in mA,
+        # closing time when new and lately in 1/16 ms
+        self.wear = [[0] * 5 for _ in board.outlets]
+        self._worn = False  # since it was last kept
         self._closings = [0] * len(board.outlets)
         self._forced = [0] * len(board.outlets)
         self._kept = [0] * len(board.outlets)
@@ -45,7 +53,14 @@ class Upkeep:
         self._last_ms = None
 
     def restore(self):
-        """Before the first tick: let stand what an earlier boot left for service."""
+        """Before the first tick: let stand what an earlier boot left for service, and go on
+        counting where it was.
+        """
+        wear = self._board.store.load(_WEAR) or b""
+        if len(wear) == 20 * len(self.wear):
+            self.wear = [
+                list(struct.unpack_from("<5I", wear, 20 * i)) for i in range(len(self.wear))
+            ]
         kept = self._board.store.load(_KEPT) or b""
         for i, core in enumerate(self._cores):
             self._kept[i] = int.from_bytes(kept[4 * i : 4 * i + 4], "little")
@@ -68,6 +83,10 @@ class Upkeep:
                 busy = True
         if not driven and not closed:
             self._keep()
+            if self._worn and not busy:
+                self._worn = False
+                worn = b"".join([struct.pack("<5I", *wear) for wear in self.wear])
+                self._board.store.save(_WEAR, worn)
         if self._reason and not driven and (self._at_once or not busy):
             self._waited_ms += dt
             if self._waited_ms >= (_MOST_MS if busy or self.outbox.owes else _LEAST_MS):
@@ -76,16 +95,26 @@ class Upkeep:
                 self._board.reset(reason)
 
     def _note(self, i, c):
+        wear = self.wear[i]
+        wear[0] += (c[CLOSINGS] - self._closings[i]) & 0xFFFFFF
         self._closings[i] = c[CLOSINGS]
         forced = c[FORCED] != self._forced[i]
-        self._forced[i] = c[FORCED]
+        if forced:
+            wear[1] += (c[FORCED] - self._forced[i]) & 0xFFFF
+            wear[2] = max(wear[2], c[FORCED_MA])
+            self._forced[i] = c[FORCED]
+        if c[CLOSE_MS] >= 0:  # it did close
+            wear[4] += (c[CLOSE_MS] * 16 - wear[4]) // 8 if wear[4] else c[CLOSE_MS] * 16
+            if wear[0] <= _FIRST:
+                wear[3] = wear[4]
+        self._worn = True
         self._board.log.record(
             "relay",
-            closings=c[CLOSINGS],
+            closings=wear[0],
             close_ms=c[CLOSE_MS],
             under_load=forced,
             ma=c[FORCED_MA] if forced else 0,
-            **({"outlet": i + 1} if i else {})
+            **({"outlet": i + 1} if i else {}),
         )
 
     def _keep(self):
@@ -96,8 +125,7 @@ class Upkeep:
             self._board.store.save(_KEPT, b"".join([n.to_bytes(4, "little") for n in waiting]))
 
     def serviced(self):
-        """A technician has seen to the pile: let go of what only service clears, and start anew.
-        """
+        """A technician has seen to the pile: let go of what only service clears, and start anew."""
         for core in self._cores:
             core.restore(0)
         self._keep()

@@ -110,6 +110,42 @@ def test_wear_is_told_at_each_opening():
     assert relay["under_load"] and 19900 <= relay["ma"] <= 20100
 
 
+def test_wear_is_counted_over_power_cuts_and_kept_while_open():
+    steps = charging(
+        step(20000, "pause"), step(28000, "ready"), step(40000, "unplug"), step(42000, "plug"),
+        step(50000, "power", for_ms=1000), step(60000, "card", uid="04A1B2C3D4E5F6"),
+        step(60100, "ready"), step(80000, "unplug"),
+    )  # fmt: skip
+    trace, station = simulate(90000, steps)
+    assert [line["closings"] for line in trace.of("relay")] == [1, 2, 3]
+    assert not trace.of("write", closed=True)
+    stored = station.board.store.load("wear")
+    assert len(stored) == 20 and stored[0] == 3
+    _, again = simulate(1000, [])
+    again.board.store.save("wear", stored)
+    again.upkeep.restore()
+    assert again.upkeep.wear[0][:3] == [3, 0, 0]
+    assert 18 * 16 <= again.upkeep.wear[0][4] <= 22 * 16
+    again.board.store.save("wear", b"torn")
+    again.upkeep.restore()
+    assert again.upkeep.wear[0][0] == 3
+
+
+def test_a_contactor_that_grows_slow_shows():
+    _, station = simulate(1000, [])
+    cells = station.cores[0].cells
+    for n in range(1, 60):
+        cells[core.CLOSINGS] = n
+        cells[core.CLOSE_MS] = 20 if n < 30 else 45
+        station.upkeep.tick(n * 20)
+    wear = station.upkeep.wear[0]
+    assert wear[0] == 59 and wear[3] == 20 * 16 and 44 * 16 <= wear[4] <= 45 * 16
+    cells[core.CLOSINGS] = 60
+    cells[core.CLOSE_MS] = -1  # it did not close
+    station.upkeep.tick(2000)
+    assert station.upkeep.wear[0][3:] == wear[3:]
+
+
 def test_an_impossible_configuration_is_refused_by_name():
     for name in ("cable_a", "breaker_a"):
         error = raises(ValueError, simulate, 1000, [], settings(**{name: 63}))
