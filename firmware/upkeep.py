@@ -125,7 +125,7 @@ class Upkeep:
             self._board.store.save(_KEPT, b"".join([n.to_bytes(4, "little") for n in waiting]))
 
     def serviced(self):
-        """A technician has seen to the pile: let go of what only service clears, and start anew."""
+        """A technician has seen to it: let go of what only service clears, and start anew."""
         for core in self._cores:
             core.restore(0)
         self._keep()

@@ -11,7 +11,17 @@ from micropython import const
 from firmware.ticks import add, diff
 
 # Who can bound the current. An index into these is a source.
-SOURCES = ("board", "cable", "temperature", "schedule", "site", "backend", "mains", "pilot", "rest")
+SOURCES = (
+    "board",
+    "cable",
+    "temperature",
+    "schedule",
+    "site",
+    "backend",
+    "mains",
+    "pilot",
+    "rest",
+)
 BOARD = const(0)
 CABLE = const(1)
 TEMPERATURE = const(2)

@@ -648,6 +648,12 @@ GUARDS = [
             event("pause" if i % 2 == 0 else "ready", after_ms=2000 * i) for i in range(60)),
             event("ready", after_ms=122000)),
         until_ms=EVENT_MS + 135000, phases=1),
+    Requirement(
+        "spam-rests", OURS + "contactor life (peers 5c, 15): thirty closings at will, then one a"
+        " minute", "A vehicle toggles each 2 s for 10 min: closings", count(driven), most=41,
+        unit="closings", least=30, phases=1, until_ms=EVENT_MS + 600000,
+        steps=charging(*(event("pause" if i % 2 == 0 else "ready", after_ms=2000 * i)
+                         for i in range(300)))),
 ]
 
 STALLS = [
@@ -803,6 +809,51 @@ PROTECTIONS = [
         "door", OURS + "100 ms, then at once", "The door opens: the contactor is open",
         time(closed, step("door"), opened), most=200, steps=charging(event("door"))),
     Requirement(
+        "tilt", OURS + "100 ms, then at once", "The pile is tilted: the contactor is open",
+        time(closed, step("tilt"), opened), most=200, steps=charging(event("tilt"))),
+    Requirement(
+        "smoke", OURS + "100 ms, then at once", "Smoke: the contactor is open",
+        time(closed, step("smoke"), opened), most=200, steps=charging(event("smoke"))),
+    Requirement(
+        "smoke-latch", OURS + "latched until unplugging or Reset",
+        "Smoke for 2 s: no closing in the next minute",
+        count(driven, closed, step("smoke")), most=0, unit="closings",
+        steps=charging(event("smoke"), event("smoke", after_ms=2000, fault=False)),
+        until_ms=EVENT_MS + 60000, phases=2),
+    Requirement(
+        "reset", OURS + "OCPP Reset lets go of what unplugging does",
+        "Emergency stop, pulled out again, then Reset of the outlet: the fault is cleared",
+        time(closed, step("backend"), clear("EmergencyStop")), most=100, phases=2,
+        steps=charging(event("estop"), event("estop", after_ms=2000, fault=False),
+                       event("backend", after_ms=4000, message=[
+                           2, "r1", "Reset", {"type": "OnIdle", "evseId": 1}])),
+        until_ms=EVENT_MS + 6000),
+    Requirement(
+        "output", OURS + "0.5 s, then at once", "Closed, and no voltage behind it: released",
+        time(closed, step("no_output"), released), most=700,
+        steps=charging(event("no_output"))),
+    Requirement(
+        "output-name", OURS + "a fault's name is right", "No voltage behind it is PowerLoss",
+        count(fault(), closed, needs=[fault("PowerLoss")]), least=1, most=1, unit="faults",
+        steps=charging(event("no_output")), phases=2),
+    Requirement(
+        "leak", OURS + "1 s, then it latches for service",
+        "Current flows past the open contactor: the fault is shown",
+        time(step("leak"), fault("CurrentWhileOpen")), most=1200,
+        steps=[at(EVENT_MS, "leak", ma=2000)]),
+    Requirement(
+        "leak-latch", OURS + "only service clears it",
+        "Current flowed past the open contactor for 5 s: no closing, not even for the next vehicle",
+        count(driven, needs=[fault("CurrentWhileOpen")]), most=0, unit="closings",
+        steps=[at(500, "leak", ma=2000), at(5500, "leak", ma=0), *charging()], phases=2),
+    Requirement(
+        "service", OURS + "faults for service outlive a power cut",
+        "A hard fault, then a power cut: no closing", count(closed, step("power")), most=0,
+        unit="closings", phases=2, until_ms=60000,
+        steps=charging(at(8000, "rcd"), at(9000, "rcd", fault=False), at(12000, "unplug"),
+                       at(15000, "power", for_ms=1000), at(20000, "plug"),
+                       at(21000, "card", uid=CARD), at(22000, "ready"))),
+    Requirement(
         "phase-loss", OURS + "1 s, then at once", "A phase is missing: the contactor is open",
         time(closed, step("phase_loss"), opened), most=1500,
         variants=[{"phases": 3}], steps=charging(event("phase_loss")), until_ms=EVENT_MS + 4000),
@@ -931,6 +982,17 @@ SUPPLY = [
         "power", OURS + "the coil has no supply", "The supply is cut: the metal is open",
         time(closed, step("power"), metal_open), most=100,
         steps=charging(event("power", for_ms=2000)), until_ms=EVENT_MS + 4000, phases=3),
+    Requirement(
+        "power-session", OURS + "nobody has authorised this boot",
+        "After a power cut the vehicle is still there: no closing before a card",
+        count(driven, step("power")), most=0, unit="closings", phases=2,
+        steps=charging(event("power", for_ms=2000)), until_ms=EVENT_MS + 60000),
+    Requirement(
+        "power-again", OURS + "nobody has authorised this boot",
+        "A card after a power cut: it charges again",
+        time(step("power"), step("card"), closed), most=5000, phases=2,
+        steps=charging(event("power", for_ms=2000), event("card", after_ms=8000, uid=CARD)),
+        until_ms=EVENT_MS + 20000),
     Requirement(
         "clock", OURS + "only the monotonic clock counts",
         "The wall clock jumps a year forth or back while charging: nothing happens",
