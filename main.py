@@ -1,10 +1,17 @@
-"""Read the board file, build the station, run it."""
+"""Read configuration and board file, build the station, run it."""
 
 import hal
 
-board = hal.start("board.json")
-if board:
+try:
     from firmware import config
-    from firmware.station import Station
 
-    board.run(Station(board, config.load("config.json")))
+    settings = config.load("config.json")
+    board = hal.start("board.json")
+    if board:
+        from firmware.station import VERSION, Station
+
+        station = Station(board, settings)
+        print("Voltpile %s: %s on %s" % (VERSION, settings["station_id"], board.model))
+        board.run(station)
+finally:
+    hal.end()

@@ -8,11 +8,16 @@ stays at the prompt. Power-up begins anew.
 
 The word has twice the number of crashes, plus 1 while the pile runs, in its lowest 5 bits; those
 above are hal.mcu.common's.
+
+In production, which a file says (see hal.installed), nobody comes to the prompt.
 """
 
 import json
 
+import micropython
 from micropython import const
+
+from hal import installed
 
 SAFE = const(5)
 PROMPT = const(10)
@@ -31,18 +36,32 @@ def load(path):
 def boot(path):
     """Bring every output of the board that `path` describes to the level that energises nothing;
     then count a crash. Raises ValueError.
+
+    Then, whatever failed until here: end a flash that was cut, and begin anew with its files; or
+    say which files are missing.
     """
-    module, spec = _read(path)
-    module.make_safe(spec)
-    word = module.retained(spec)
-    if word & 1:
-        module.retain(spec, (word & 31) + 1)
+    try:
+        module, spec = _read(path)
+        module.make_safe(spec)
+        word = module.retained(spec)
+        if word & 1:
+            module.retain(spec, (word & 31) + 1)
+    finally:
+        _close()
+        if installed.finish():
+            raise SystemExit  # a soft reset
+        lost = installed.missing()
+        if lost:
+            print("Voltpile: missing or damaged: %s; flash this board again" % ", ".join(lost))
 
 
 def start(path):
     """What `load` gives, under the watchdog; without outlets and chips after SAFE crashes; None
-    after PROMPT crashes.
+    after PROMPT crashes, and while files are missing.
     """
+    _close()
+    if installed.missing():
+        return None
     module, spec = _read(path)
     word = module.retained(spec)
     crashes = (word & 31) >> 1
@@ -57,6 +76,18 @@ def start(path):
             spec.pop(field, None)
         spec["outlets"] = []
     return module.make(spec, path)
+
+
+def end():
+    """Last in main.py: in production begin anew, for behind it there is the prompt."""
+    if installed.in_production():
+        raise SystemExit
+
+
+def _close():
+    # Every file that MicroPython runs begins with a Ctrl-C that interrupts.
+    if installed.in_production():
+        micropython.kbd_intr(-1)
 
 
 def retain(path, crashes):

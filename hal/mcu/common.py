@@ -7,6 +7,8 @@ from time import ticks_ms
 
 from micropython import const
 
+from hal import log
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from hal import roles
@@ -25,9 +27,9 @@ INPUTS = ("rcd", "estop", "earth", "live", "mirror", "door", "tilt", "smoke")
 def outputs(spec):
     """The numbers of the output pins that must be low in a safe board: what energises first."""
     pins = []
-    for names in (("drive",), ("hold",), ("shunt", "test")):
+    for names in (("drive",), ("hold",), ("shunt", "test", "lock", "unlock")):
         for outlet in spec.get("outlets", ()):
-            for part in ("contactor", "inputs"):
+            for part in ("contactor", "inputs", "socket"):
                 for name in names:
                     if name in outlet.get(part, ()):
                         pins.append(outlet[part][name])
@@ -93,7 +95,7 @@ class Board:
         self._retain = buses.retain
         self._restart = buses.restart
         self.clock: "roles.Clock" = self
-        self.log: "roles.Log" = self
+        self.log: "roles.Log" = log
         self.store: "roles.Store" = _Files()
         self.outlets: "list[roles.Outlet]" = outlets
         self.devices: "list[roles.Device]" = []
@@ -126,9 +128,6 @@ class Board:
     def ticks_ms(self) -> int:
         """Monotonic milliseconds, wrapping at 2^30."""
         return ticks_ms()  # pyright: ignore[reportReturnType]
-
-    def record(self, what, **fields):
-        """Keeps nothing: writing to a console that nobody reads can stop Python for 0.5 s."""
 
     def nonce(self):
         """Eight random hex digits."""

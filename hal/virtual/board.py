@@ -1,6 +1,8 @@
 """A whole virtual AC pile behind the roles: run by a scenario, in virtual time or in real time.
 
 Its board file: {"mcu": "virtual", "time": "simulated" | "real", "scenario": FILE, "trace": FILE}.
+Without a scenario it runs on and nothing happens to it; without a trace it keeps its last lines in
+memory, as boards do (hal.log).
 """
 
 import time
@@ -9,7 +11,7 @@ from hal.virtual import scenario as _scenario
 from hal.virtual.line import SimulatedLine
 from hal.virtual.pilot import BurstPilot, PacedPilot, PowerCut
 from hal.virtual.plant import Plant
-from hal.virtual.trace import Trace
+from hal.virtual.trace import Kept, Trace
 
 _TICKS = (1 << 30) - 1
 _MAIN_LOOP_US = 20000
@@ -52,7 +54,7 @@ def make(spec, path):
     expected.
     """
     for field in ("scenario", "trace"):
-        if not isinstance(spec.get(field), str):
+        if not isinstance(spec.get(field, ""), str):
             raise ValueError(
                 "%s: %s: expected a file's path, found %r" % (path, field, spec.get(field))
             )
@@ -60,8 +62,11 @@ def make(spec, path):
         raise ValueError(
             '%s: time: expected "simulated" or "real", found %r' % (path, spec.get("time"))
         )
-    scenario = _scenario.load(spec["scenario"])
-    return VirtualBoard(scenario, open(spec["trace"], "w"), spec["time"] == "real")
+    scenario = {"until_ms": 1 << 50, "profile": "esp32", "steps": []}
+    if "scenario" in spec:
+        scenario = _scenario.load(spec["scenario"])
+    trace = open(spec["trace"], "w") if "trace" in spec else Kept()
+    return VirtualBoard(scenario, trace, spec["time"] == "real")
 
 
 class VirtualBoard:
