@@ -1,0 +1,181 @@
+"""ADE7953: the facts' units, energy as the power's integral, configuration lost and found."""
+
+from array import array
+
+from hal.chips import ade7953, calibrated_ppm
+from hal.virtual.chips import ade7953 as emulation
+from tests import chips
+from tests.support import raises
+
+SPEC = {"chip": "ade7953", "i2c": 0, "scl": 5, "sda": 4}
+MOST = [0, 0, 0, 70000, 347385, 0, 0, 90321, 0, 0, 31574032]
+_MASK = (1 << 30) - 1
+
+
+def _spec(**fields):
+    spec = dict(SPEC)
+    spec.update(fields)
+    return spec
+
+
+class Bench:
+    """A load, the chip and its driver, and the main loop that ticks it."""
+
+    def __init__(self, wrap=lambda chip: chip, **fields):
+        self.load = chips.Load()
+        self.chip = emulation.make(self.load, _spec(**fields))
+        self.bus = wrap(self.chip)
+        self.buses = chips.Buses(self.bus)
+        self.driver = ade7953.make(self.buses, _spec(**fields))
+        self.now_ms = (1 << 30) - 500
+        self.reading = array("i", [0] * 11)
+
+    def run(self, ms):
+        for _ in range(ms // 20):
+            self.now_ms = (self.now_ms + 20) & _MASK
+            self.load.advance(self.load.now_us + 20000)
+            self.driver.tick(self.now_ms)
+        self.driver.read(self.reading)
+        return self.reading
+
+
+class Registers:
+    """A chip of registers only; `asked` has what was written."""
+
+    def __init__(self, registers):
+        self.registers = registers
+        self.asked = []
+
+    def readfrom_mem_into(self, addr, mem, buf, addrsize=8):
+        value = self.registers.get(mem, 0)
+        for i in range(len(buf)):
+            buf[len(buf) - 1 - i] = value >> 8 * i & 0xFF
+
+    def writeto_mem(self, addr, mem, buf, addrsize=8):
+        self.asked.append((addr, mem, bytes(buf), addrsize))
+        if mem == 0x120:
+            self.registers[mem] = buf[0] << 8 | buf[1]
+
+
+def _read(registers, **fields):
+    bus = Registers(registers)
+    driver = ade7953.make(chips.Buses(bus), _spec(**fields))
+    for now_ms in range(0, ade7953.READ_MS, 20):
+        driver.tick(now_ms)
+    reading = array("i", [0] * 11)
+    driver.read(reading)
+    return list(reading), bus
+
+
+GOOD = {0x31C: 230 * 26000, 0x31A: 1600000, 0x312: 3680 * 154, 0x10E: 4474}
+
+
+def test_the_registers_and_units_of_the_facts():
+    reading, bus = _read(dict(GOOD))
+    assert reading[3:] == [50000, 230000, 0, 0, 16000, 0, 0, 3680000]
+    assert bus.asked[1:] == [(0x38, 0x0FE, b"\xad", 16), (0x38, 0x120, b"\x00\x30", 16)]
+    # channel B, the other way round
+    registers = {0x31C: 230 * 26000, 0x31B: 1600000, 0x313: -3680 * 154, 0x10E: 3728}
+    reading, _ = _read(registers, channel=1)
+    assert reading[3:] == [60002, 230000, 0, 0, 16000, 0, 0, -3680000] and reading[:2] == [0, 0]
+
+
+def test_what_the_chip_cannot_show_is_no_reading():
+    assert _read(dict(GOOD))[0][2] <= 200
+    for register, value in (
+        (0x31C, 9032008),
+        (0x31C, -1),
+        (0x31A, 9032008),
+        (0x312, 4862402),
+        (0x312, -4862402),
+        (0x312, 0x01000000),
+        (0x10E, 2000),
+        (0x10E, 6000),
+    ):
+        registers = dict(GOOD)
+        registers[register] = value
+        assert _read(registers)[0] == [0, 0, 1 << 29] + [0] * 8, (register, value)
+    # without mains there is no frequency, and that is a reading
+    reading = _read({0x31C: 26, 0x10E: 0})[0]
+    assert reading[2] <= 200 and reading[3:5] == [0, 1]
+
+
+def test_nonsense_in_the_board_file_is_named():
+    for fields in ({"channel": 2}, {"counts_v": 0}, {"calibration": {"power": "1"}}):
+        error = raises(ValueError, ade7953.make, chips.Buses(None), _spec(**fields))
+        assert sorted(fields)[0] in str(error) and "expected" in str(error)
+    raises(ValueError, ade7953.make, chips.Buses(None), SPEC, 3)
+
+
+def test_an_hour_of_charging_is_metered_within_the_chips_resolution():
+    bench = Bench()
+    for mv, ma, mhz in ((230000, 0, 50000), (231234, 6010, 49987), (207000, 32000, 50213)):
+        bench.load.mv[0], bench.load.ma[0], bench.load.mains_mhz = mv, ma, mhz
+        before_mwh = bench.reading[0] * 1000 + bench.reading[1]
+        flowed_mwh = bench.load.energy_mwh()
+        reading = bench.run(1200000)
+        assert reading[2] <= 200
+        # a count is 38 uV, 10 uA, 6.5 mW; the period's is 11 mHz at 50 Hz
+        assert abs(reading[4] - mv) <= 1 and abs(reading[7] - ma) <= 1
+        assert abs(reading[10] - mv * ma // 1000) <= 7
+        assert 0 <= reading[3] - mhz <= 12
+        metered = reading[0] * 1000 + reading[1] - before_mwh
+        # 7 mW for 20 min, 200 ms of power, and that a step is taken as a ramp
+        slack = 3 + 2 * mv * ma // 1000 * 200 // 3600000
+        assert abs(metered - bench.load.energy_mwh() + flowed_mwh) <= slack
+
+
+def test_calibration_from_a_reference_reading():
+    bench = Bench(counts_v=25871, counts_a=100321, counts_w=155)
+    bench.driver = ade7953.make(bench.buses, SPEC)  # it believes in other counts
+    shown = bench.run(1000)
+    assert abs(shown[4] - 230000) > 1000
+    calibration = {
+        "voltage": calibrated_ppm(shown[4], 230000),
+        "current": calibrated_ppm(shown[7], 16000),
+        "power": calibrated_ppm(shown[10], 3680000),
+    }
+    bench.driver = ade7953.make(bench.buses, _spec(calibration=calibration))
+    reading = bench.run(1000)
+    assert abs(reading[4] - 230000) <= 1 and abs(reading[7] - 16000) <= 1
+    assert abs(reading[10] - 3680000) <= 7
+
+
+def test_a_silent_chip_grows_old_and_comes_back():
+    bench = Bench()
+    assert bench.run(1000)[2] <= 200
+    bench.chip.silent = True
+    bench.run(200)
+    aged = bench.reading[2]
+    before = bench.reading[0] * 1000 + bench.reading[1]
+    assert bench.run(20000)[2] == aged + 20000 and bench.reading[4] == 230000
+    bench.chip.silent = False
+    assert bench.run(ade7953.READ_MS)[2] <= 200
+    # what flowed in a long silence is not known
+    assert bench.reading[0] * 1000 + bench.reading[1] - before < 500
+
+
+def test_a_chip_that_starts_anew_is_configured_anew():
+    bench = Bench()
+    bench.run(1000)
+    bench.chip.reset()
+    assert bench.run(ade7953.READ_MS)[2] <= 200
+    assert bench.chip.registers[0x120] == 0x30 and bench.chip.registers[0x102] == 4
+
+
+def fuzz(n, seed):
+    """Called by tools/soak.py too."""
+
+    def make(random):
+        bench = Bench(lambda chip: chips.LyingI2c(chip, random))
+        return bench.load, bench.bus, bench.driver
+
+    def steps(random, load):
+        load.mv[0] = 200000 + random.below(60000)
+        load.ma[0] = random.below(40000)
+
+    return chips.fuzz_meter(make, n, seed, MOST, ade7953.READ_MS, steps)
+
+
+def test_fuzzed_answers():
+    fuzz(3000, 1)
