@@ -151,7 +151,8 @@ class Station:
         return lambda name: self._record("signal", value=name, **more)
 
     def _report(self, _):
-        for i, outlet in enumerate(self.outlets):
+        for i in range(len(self.outlets)):
+            outlet = self.outlets[i]
             if outlet.offered_ma != self._offered_ma[i]:
                 self._offered_ma[i] = outlet.offered_ma
                 self._record(

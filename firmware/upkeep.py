@@ -71,8 +71,8 @@ class Upkeep:
         dt = 0 if self._last_ms is None else diff(now_ms, self._last_ms)
         self._last_ms = now_ms
         driven = closed = busy = False
-        for i, core in enumerate(self._cores):
-            c = core.cells
+        for i in range(len(self._cores)):
+            c = self._cores[i].cells
             if c[DRIVE]:
                 driven = True
             elif c[INPUTS] & (IN_LIVE | IN_MIRROR):
@@ -119,10 +119,16 @@ class Upkeep:
 
     def _keep(self):
         # Nothing is closed now: a flash write may stop all of Python.
-        waiting = [core.cells[STANDING] & _BY_SERVICE | core.cells[HARD] for core in self._cores]
-        if waiting != self._kept:
-            self._kept = waiting
-            self._board.store.save(_KEPT, b"".join([n.to_bytes(4, "little") for n in waiting]))
+        changed = False
+        for i in range(len(self._cores)):
+            c = self._cores[i].cells
+            waiting = c[STANDING] & _BY_SERVICE | c[HARD]
+            if waiting != self._kept[i]:
+                self._kept[i] = waiting
+                changed = True
+        if changed:
+            kept = b"".join([n.to_bytes(4, "little") for n in self._kept])
+            self._board.store.save(_KEPT, kept)
 
     def serviced(self):
         """A technician has seen to it: let go of what only service clears, and start anew."""

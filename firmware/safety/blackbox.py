@@ -137,7 +137,8 @@ class Records:
 
     def tick(self, now_ms):
         """Take what is complete; call it from the main loop."""
-        for i, box in enumerate(self._boxes):
+        for i in range(len(self._boxes)):
+            box = self._boxes[i]
             if box.complete:
                 self._number = (self._number or self._newest()) + 1
                 self.waiting.append(box.take(self._number, i + 1, now_ms, self._wall))
