@@ -187,11 +187,12 @@ class Liar:
         return (0, 0xFF, byte << 1 & 0xFF, self._random.below(256))[self._random.below(4)]
 
 
-def test_lies_never_raise_nor_leave_the_range_and_are_forgotten():
+def test_fuzzed_it_never_raises_nor_leaves_the_range_and_forgets(n=3000, seed=1):
     bench = Bench(liar=Liar)
     liar = bench.driver._wire
-    random = Random(3)
-    while liar.lies < 3000:
+    random = Random(seed)
+    liar._random = Random(seed + 1)
+    while liar.lies < n:
         liar.mode = "lie" if random.below(2) else "errors"
         for _ in range(random.below(200)):
             tenths = bench.run(20)
