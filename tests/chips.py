@@ -2,7 +2,8 @@
 lies and silence.
 
 A driver's test builds plant, emulation and driver with one of the Lying... buses between them, and
-hands a function that does so to `fuzz_meter`, `fuzz_reader` or, for other roles, `fuzz`.
+hands a function that does so to `fuzz_meter`, `fuzz_reader` or, for other roles, `fuzz`. It has a
+function `fuzz(n, seed)`, or `test_fuzz...(n=3000, seed=1)`: tools/soak.py finds and calls it.
 """
 
 from array import array

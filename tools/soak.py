@@ -1,13 +1,17 @@
-"""Hold for virtual days what must never happen: wrong samples and stalls that move nothing.
+"""Hold for virtual days what must never happen: wrong samples and stalls that move nothing, bus
+answers that lie.
 
     soak.py [--short] [--hours H] [NAME ...]
 
 Names: noise-A, noise-B, noise-C (24 virtual hours with one wrong sample a second, on each profile:
-no transition) and nuisance (10 virtual hours of charging with what each profile's stalls give: no
-opening). Exit code 0: all of it held.
+no transition), nuisance (10 virtual hours of charging with what each profile's stalls give: no
+opening) and buses (each driver of hal/chips with 100,000 fuzzed answers: no exception, nothing
+implausible that is fresh, no read too long). Exit code 0: all of it held.
 """
 
 import argparse
+import re
+import subprocess
 import sys
 import threading
 import time
@@ -15,7 +19,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from tools.host import scenario, warm
+from tools.host import pile_process, scenario, warm
 
 CARD = "04A1B2C3D4E5F6"
 # A vehicle that stays in B2 is woken once, early here: that is over when the watch begins.
@@ -37,6 +41,10 @@ SOAKS = {
     "noise-C": (24, TO_C, "C2", True),
     "nuisance": (10, TO_C, "C2", False),
 }
+ANSWERS = 100000  # fuzzed, per driver
+SHORT_ANSWERS = 1000
+TURN_ANSWERS = 5000  # under one seed
+ANSWER_MS = 300  # of a day's soak, about the same work
 
 
 def job(name, profile, for_ms, seed=1):
@@ -56,6 +64,44 @@ def job(name, profile, for_ms, seed=1):
             "progress_ms": 60000}
 
 
+def fuzzers():
+    """The drivers' tests that can be told how many answers, as {file's name without test_: names
+    of its functions}: `fuzz(n, seed)`, or else `test_fuzz...(n=3000, seed=1)`.
+    """
+    found = {}
+    for path in sorted((pile_process.REPO / "tests" / "unit").glob("test_*.py")):
+        names = re.findall(r"^def (fuzz\w*|test_fuzz\w*)\(n(?:=\d+)?, seed", path.read_text(),
+                           re.MULTILINE)
+        if "fuzz" in names:
+            names = ["fuzz"]
+        if names:
+            found[path.stem[len("test_"):]] = names
+    return found
+
+
+def fuzzed(name, answers, progress=None):
+    """Fuzz the driver `name` with that many answers, shared among its fuzzers; what went wrong, in
+    words, or None. `progress(answers)` hears how many are through.
+    """
+    argv, env = pile_process.command("micropython")
+    functions = fuzzers()[name]
+    seed = done = 0
+    while done < answers:
+        function = functions[seed % len(functions)]
+        n = min(TURN_ANSWERS, answers // len(functions) or 1)
+        seed += 1
+        program = "import tests.unit.test_%s as test; test.%s(%d, %d)" % (name, function, n, seed)
+        ran = subprocess.run(
+            [*argv[:-1], program], cwd=pile_process.REPO, env=env, text=True, check=False,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        if ran.returncode:
+            return "%s(%d, %d): %s" % (function, n, seed, ran.stdout.strip()[-500:])
+        done += n
+        if progress:
+            progress(done)
+    return None
+
+
 def problem(name, trace):
     """What moved that should not have, in words; None when nothing did."""
     state = SOAKS[name][2]
@@ -71,13 +117,14 @@ def problem(name, trace):
 
 
 def soak(plan, told=print, progress=None):
-    """Run `plan`, a list of (name, profile, virtual ms); returns how many did not hold.
+    """Run `plan`, a list of (name, profile, virtual ms), for "buses" (name, driver, answers);
+    returns how many did not hold.
 
     `told(line)` hears of each result, `progress(share)` of the share of all that is done.
     """
-    total = sum(for_ms for _, _, for_ms in plan)
+    total = sum(weight(one) for one in plan)
     # the longest first, so that both processors have something to do up to the end
-    waiting = sorted(plan, key=lambda one: one[2])
+    waiting = sorted(plan, key=weight)
     lock = threading.Lock()
     reached = {}
     failed = []
@@ -92,18 +139,25 @@ def soak(plan, told=print, progress=None):
                 name, profile, for_ms = one
                 began = time.monotonic()
 
-                def at(t_us, one=one):
+                def at(ms, one=one):
                     with lock:
-                        reached[one] = t_us / 1000
+                        reached[one] = ms
                         if progress:
                             progress(sum(reached.values()) / total)
 
-                wrong = problem(name, process.run(job(name, profile, for_ms), at))
+                if name == "buses":
+                    wrong = fuzzed(profile, for_ms, lambda n, at=at: at(n * ANSWER_MS))
+                    much = "%d answers" % for_ms
+                else:
+                    trace = process.run(job(name, profile, for_ms),
+                                        lambda t_us, at=at: at(t_us / 1000))
+                    wrong = problem(name, trace)
+                    much = "%.4g virtual hours" % (for_ms / HOUR_MS)
                 took_s = time.monotonic() - began
                 with lock:
-                    told("%s %-8s %-6s %.4g virtual hours in %.0f s%s"
-                         % ("FAILED" if wrong else "ok    ", name, profile, for_ms / HOUR_MS,
-                            took_s, ": " + wrong if wrong else ""))
+                    told("%s %-8s %-6s %s in %.0f s%s"
+                         % ("FAILED" if wrong else "ok    ", name, profile, much, took_s,
+                            ": " + wrong if wrong else ""))
                     if wrong:
                         failed.append(one)
 
@@ -124,13 +178,22 @@ def soak(plan, told=print, progress=None):
     return len(failed)
 
 
+def weight(one):
+    """How much work that entry of a plan is, in virtual ms."""
+    name, _, much = one
+    return much * ANSWER_MS if name == "buses" else much
+
+
 def plan_of(names, hours=None, short=False):
-    """The list of (name, profile, virtual ms) for these soaks."""
-    return [
+    """What `soak` takes, for these soaks (none: all)."""
+    plan = [
         (name, profile, SHORT_MS if short else int((hours or SOAKS[name][0]) * HOUR_MS))
-        for name in names or SOAKS
+        for name in names or SOAKS if name in SOAKS
         for profile in PROFILES
     ]
+    if not names or "buses" in names:
+        plan += [("buses", driver, SHORT_ANSWERS if short else ANSWERS) for driver in fuzzers()]
+    return plan
 
 
 def main():
@@ -138,12 +201,13 @@ def main():
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("names", nargs="*", metavar="NAME", help="only these")
-    parser.add_argument("--short", action="store_true", help="one virtual minute each")
+    parser.add_argument("--short", action="store_true", help="virtual minutes, 1,000 answers")
     parser.add_argument("--hours", type=float, help="virtual hours each, instead of 24 and 10")
     args = parser.parse_args()
-    unknown = [name for name in args.names if name not in SOAKS]
+    known = [*SOAKS, "buses"]
+    unknown = [name for name in args.names if name not in known]
     if unknown:
-        parser.error("expected some of %s, found %s" % (", ".join(SOAKS), ", ".join(unknown)))
+        parser.error("expected some of %s, found %s" % (", ".join(known), ", ".join(unknown)))
     began = time.monotonic()
     terminal = sys.stderr.isatty()
 

@@ -1,4 +1,6 @@
-"""The short form of `make soak`: a virtual minute each; and that a soak sees what moves."""
+"""The short form of `make soak`: a virtual minute each, 1,000 answers a driver; and that a soak
+sees what moves and what lies.
+"""
 
 import pytest
 
@@ -9,7 +11,7 @@ from tools.host import warm
 def test_short_soak():
     told = []
     assert soak.soak(soak.plan_of([], short=True), told.append) == 0, told
-    assert len(told) == 8
+    assert len(told) == 8 + len(soak.fuzzers())
 
 
 @pytest.mark.parametrize("step", [
@@ -31,6 +33,19 @@ def test_a_soak_that_does_not_get_there_fails():
 
 
 def test_soaks_are_as_long_as_promised():
-    plan = soak.plan_of([])
+    plan = [one for one in soak.plan_of([]) if one[0] != "buses"]
     assert len(plan) == 8
     assert all(for_ms == (10 if name == "nuisance" else 24) * 3600000 for name, _, for_ms in plan)
+
+
+def test_each_driver_gets_as_many_answers_as_promised():
+    plan = soak.plan_of(["buses"])
+    assert {driver for _, driver, _ in plan} >= {"bl0942", "hlw8032", "atm90e32", "ade7953"}
+    assert all(one == ("buses", one[1], 100000) for one in plan)
+
+
+def test_a_driver_that_does_not_hold_fails(monkeypatch):
+    monkeypatch.setattr(soak, "fuzzers", lambda: {"bl0942": ["no_such_function"]})
+    told = []
+    assert soak.soak([("buses", "bl0942", 1000)], told.append) == 1
+    assert "no_such_function(1000, 1)" in told[0]
