@@ -1,4 +1,4 @@
-"""What the tests of the meters behind Modbus RTU share."""
+"""What the tests of the meters behind RS-485 share."""
 
 from array import array
 
@@ -36,9 +36,9 @@ class Bench:
         return self.cells[0] * 1000 + self.cells[1]
 
 
-def an_hour(bench, step_mwh):
+def an_hour(bench, step_mwh, late_ms=0):
     """Readings against the plant over an hour of changing load, within the meter's resolution:
-    0.1 V, 1 mA, 0.1 W, 10 mHz, `step_mwh`.
+    0.1 V, 1 mA, 0.1 W, 10 mHz, `step_mwh`; the energy is `late_ms` older than the rest at most.
     """
     plant = bench.plant
     assert bench.run(2000)[2] < 1000
@@ -56,7 +56,7 @@ def an_hour(bench, step_mwh):
             assert abs(cells[4 + i] - (plant.mv[i] if here else 0)) <= 50
             assert cells[7 + i] == (plant.ma[i] if here else 0)
         assert abs(cells[10] - plant.power_mw()) <= 50
-        late_mwh = plant.power_mw() * cells[2] // 3600000
+        late_mwh = plant.power_mw() * (cells[2] + late_ms) // 3600000
         metered_mwh = plant.energy_mwh() - began_mwh - bench.mwh()
         assert -step_mwh <= metered_mwh <= step_mwh + late_mwh + 1, (turn, metered_mwh)
 

@@ -1,0 +1,272 @@
+"""The driver for meters of DL/T 645-2007 against their emulation, and the facts' vectors."""
+
+from hal.chips import dlt645
+from hal.virtual.chips import dlt645 as emulation
+from tests import chips, rtu
+from tests.support import raises
+
+SPEC = {"chip": "dlt645", "uart": 1, "tx": 17, "rx": 16}
+FAST = {"chip": "dlt645", "uart": 1, "tx": 17, "rx": 16, "baud": 9600}
+MOST = [0, 0, 0, 65000, 300000, 0, 0, 120000, 0, 0, 36000000]
+ADDRESS = bytes.fromhex("129078563412")
+
+READ_U = "FEFEFEFE68129078563412681104333434356B16"
+U_2205 = "FEFEFEFE681290785634126891063334343538557A16"
+READ_KWH = "FEFEFEFE68129078563412681104333334336816"
+KWH_123456 = "FEFEFEFE681290785634126891083333343389674533" + "5416"
+READ_ADDRESS = "FEFEFEFE68AAAAAAAAAAAA681300DF16"
+
+
+def bench(phases=1, **spec):
+    return rtu.Bench(dlt645, emulation, dict(SPEC, **spec), phases)
+
+
+class Said:
+    """A line on which `answers` says what follows a question; `asked` has all of them."""
+
+    def __init__(self, answers):
+        self.answers = answers
+        self.asked = []
+        self.heard = b""
+
+    def readinto(self, into):
+        n = min(len(into), len(self.heard))
+        into[:n] = self.heard[:n]
+        self.heard = self.heard[n:]
+        return n or None
+
+    def write(self, data):
+        self.asked.append(bytes(data))
+        self.heard += self.answers.get(bytes(data), b"")
+        return len(data)
+
+
+def test_the_facts_frames_of_both_sides():
+    for module in (dlt645, emulation):
+        assert module.frame(ADDRESS, 0x11, b"\0\1\1\2") == bytes.fromhex(READ_U)
+        assert module.frame(ADDRESS, 0x11, b"\0\0\1\0") == bytes.fromhex(READ_KWH)
+        assert module.frame(b"\xaa" * 6, 0x13, b"") == bytes.fromhex(READ_ADDRESS)
+    u = b"\0\1\1\2" + emulation.bcd(2205, 2)
+    assert emulation.frame(ADDRESS, 0x91, u) == bytes.fromhex(U_2205)
+    kwh = b"\0\0\1\0" + emulation.bcd(123456, 4)
+    assert emulation.frame(ADDRESS, 0x91, kwh) == bytes.fromhex(KWH_123456)
+
+
+def test_the_facts_answers_are_read():
+    def answer(di, number, size):
+        question = emulation.frame(ADDRESS, 0x11, di)
+        return question, emulation.frame(ADDRESS, 0x91, di + emulation.bcd(number, size))
+
+    line = Said(
+        dict(
+            [
+                (bytes.fromhex(READ_U), bytes.fromhex(U_2205)),
+                (bytes.fromhex(READ_KWH), bytes.fromhex(KWH_123456)),
+                answer(b"\0\1\2\2", -7654, 3),
+                answer(b"\0\0\3\2", -16880, 3),
+                answer(b"\2\0\x80\2", 4998, 2),
+            ]
+        )
+    )
+    meter = dlt645.make(chips.Buses(line), dict(SPEC, address="123456789012"))
+    for now_ms in range(0, 1000, 20):
+        meter.tick(now_ms)
+    assert list(meter.cells[3:]) == [49980, 220500, 0, 0, 7654, 0, 0, -1688000]
+    assert meter.cells[2] < 400 and bytes.fromhex(READ_U) in line.asked
+
+
+def test_an_hour_within_its_resolution():
+    rtu.an_hour(rtu.Bench(dlt645, emulation, FAST), 10000, 1000)
+
+
+def test_an_hour_of_three_phases_within_its_resolution():
+    rtu.an_hour(rtu.Bench(dlt645, emulation, FAST, 3), 10000, 1000)
+
+
+def test_first_reading_within_its_time_and_no_older_than_a_second_after():
+    for phases, baud in ((1, 2400), (1, 9600), (3, 4800), (3, 9600)):
+        one = bench(phases, baud=baud)
+        assert one.buses.asked[0] == ("uart", baud, 0, 1)
+        assert one.run(200)[2] == 1 << 29 and sum(one.cells) == 1 << 29
+        assert one.run(dlt645.READ_MS)[2] < 1000
+        one.run(30000)
+        assert one.oldest_ms < (1000 if baud < 9600 else 450)
+
+
+def test_three_phases_each():
+    one = bench(3, baud=9600)
+    one.plant.mv = [231000, 229000, 0]
+    one.plant.ma = [16000, 10000, 0]
+    one.run(dlt645.READ_MS)
+    assert list(one.cells[3:]) == [50000, 231000, 229000, 0, 16000, 10000, 0, 5986000]
+
+
+def test_the_address_is_asked_for_unless_it_is_known():
+    line = Said({})
+    meter = dlt645.make(chips.Buses(line), SPEC)
+    meter.tick(0)
+    assert line.asked == [bytes.fromhex(READ_ADDRESS)]
+    one = bench(baud=9600)
+    one.run(3000)
+    one.chip.address = "000000000017"  # another meter in its place
+    one.run(10000)
+    assert one.cells[2] < 1000 and one.cells[4] == 230000
+    one = bench(address="000000000017", baud=9600)
+    one.run(3000)
+    assert one.cells[2] < 1000
+    one.chip.address = "000000000018"
+    assert one.run(10000)[2] > 9000
+
+
+def test_silence_ages_and_keeps_the_old():
+    one = bench(baud=9600)
+    one.run(3000)
+    kept = list(one.cells)
+    one.chip.silent = True
+    one.run(3000)
+    assert one.cells[2] - kept[2] == 3000 and list(one.cells[3:]) == kept[3:]
+    one.run(60000)
+    one.plant.ma[0] = 5000
+    one.chip.silent = False
+    before_mwh = one.mwh()
+    one.run(dlt645.READ_MS)
+    assert one.cells[2] < 1000 and one.cells[7] == 5000 and one.cells[10] == 1150000
+    assert abs(one.mwh() - before_mwh - 63 * 3680000 // 3600) < 20000
+
+
+def test_lies_are_none():
+    for fault, value in (("wrong", 99), ("errors", 99), ("mute", 99)):
+        one = bench(baud=9600)
+        one.run(2000)
+        setattr(one.chip, fault, value)
+        assert one.run(2500)[2] > 1900, fault
+    one = bench(baud=9600)
+    one.run(2000)
+    for fault in ("wrong", "errors", "mute"):
+        setattr(one.chip, fault, 1)  # one is no harm
+        one.run(3000)
+        assert one.oldest_ms < 2000
+
+
+def test_beyond_its_range_is_none():
+    for name, value in (
+        ("mv", 300100),
+        ("ma", 120001),
+        ("mains_mhz", 65100),
+        ("mains_mhz", 44900),
+    ):
+        one = bench(baud=9600)
+        one.run(2000)
+        if name == "mains_mhz":
+            one.plant.mains_mhz = value
+        else:
+            getattr(one.plant, name)[0] = value
+        assert one.run(5000)[2] > 3000, name
+        assert one.cells[4] <= 230000 and one.cells[7] <= 16000
+
+
+def test_a_meter_without_frequency():
+    one = bench(baud=9600)
+    one.chip.without.add(0x02800002)
+    one.run(3000)
+    assert one.cells[2] < 1000 and one.cells[3] == 0
+    one.chip.without.add(0x02010100)
+    assert one.run(3000)[2] > 2000
+
+
+def test_few_and_many_bytes_to_wake_and_an_echo():
+    for wake in (0, 1, 20):
+        one = bench(baud=9600)
+        one.chip.wake = wake
+        one.chip.echo = True
+        assert one.run(3000)[2] < 1000 and one.cells[4] == 230000
+
+
+def test_a_slow_meter_by_the_standard():
+    one = bench(baud=9600, answer_ms=500)
+    one.chip.delay_us = 500000
+    assert one.run(12000)[2] < 4000
+    one = bench(baud=9600)
+    one.chip.delay_us = 500000  # answers to the question before
+    assert one.run(12000)[2] > 5000
+
+
+def test_a_meter_that_begins_at_0_loses_little_and_gains_nothing():
+    one = bench(baud=9600)
+    one.run(60000)
+    before_mwh = one.mwh()
+    one.chip.reset()
+    one.run(60000)
+    flowed_mwh = 3680000 // 60
+    assert flowed_mwh - 20000 <= one.mwh() - before_mwh <= flowed_mwh + 10000
+    one.chip.start_mwh = 999999999999 - one.plant.energy_mwh() - 20000000  # its digits end
+    before_mwh = one.mwh()
+    one.run(60000)
+    assert abs(one.mwh() - before_mwh - flowed_mwh) <= 20000
+
+
+def test_the_direction_pin_falls_when_the_question_is_out():
+    levels = []
+
+    class Pinned(chips.Buses):
+        def output(self, pin, value=0):
+            assert (pin, value) == (4, 0)
+            return levels.append
+
+    meter = dlt645.make(Pinned(Said({})), dict(SPEC, direction=4))
+    meter.tick(0)
+    assert levels == [1]
+    for now_ms in (20, 40, 60, 80):  # 16 bytes take 74 ms, 20 take 92 ms
+        meter.tick(now_ms)
+    assert levels == [1]
+    meter.tick(100)
+    assert levels == [1, 0]
+
+
+def test_fields_of_the_board_file():
+    for field, value in (
+        ("address", "12345678901"),
+        ("address", 123456789012),
+        ("address", "12345678901A"),
+        ("baud", 300),
+        ("max_a", 0),
+        ("answer_ms", 1000),
+    ):
+        error = raises(ValueError, dlt645.make, chips.Buses(None), dict(SPEC, **{field: value}))
+        assert field in str(error) and "expected" in str(error)
+
+
+def seal(burst):
+    """Make the sum of the answer in `burst` right again."""
+    at = 0
+    while at < len(burst) and burst[at] == 0xFE:
+        at += 1
+    if len(burst) - at > 12:
+        burst[-2] = sum(burst[at:-2]) & 255
+
+
+def fuzz(n, seed, phases=1):
+    """Called by tools/soak.py too."""
+
+    def make(random):
+        one = rtu.Bench(
+            dlt645, emulation, FAST, phases, lambda chip: chips.LyingSerial(chip, random, seal)
+        )
+        one.chip.delay_us = 20000
+        return one.plant, one.bus, one.meter
+
+    def steps(random, plant):
+        for i in range(plant.phases):
+            plant.mv[i] = 200000 + random.below(50000)
+            plant.ma[i] = random.below(32000)
+
+    most = MOST if phases == 1 else MOST[:4] + [300000] * 3 + [120000] * 3 + [108000000]
+    return chips.fuzz_meter(make, n, seed, most, dlt645.READ_MS, steps)
+
+
+def test_fuzzed():
+    assert fuzz(3000, 1) >= 3000
+
+
+def test_fuzzed_on_three_phases():
+    assert fuzz(500, 2, 3) >= 500
