@@ -1,4 +1,10 @@
-"""What hal/mcu/port.py asks of either port's `machine`."""
+"""What hal/mcu/port.py and hal/mcu/network_*.py ask of either port's modules."""
+
+import contextlib
+import sys
+import types
+
+import hal.mcu
 
 PWRON, HARD, WDT, DEEPSLEEP, SOFT = range(1, 6)
 
@@ -30,6 +36,14 @@ def machine(chip):
                 buffer[:n] = received[:n]
                 del received[:n]
                 return n
+
+            def write_readinto(self, out, into):
+                pass
+
+            def nobody(self, *_, **__):
+                raise OSError(19)
+
+            readfrom_into = writeto = readfrom_mem_into = writeto_mem = nobody
 
             def write(self, data):
                 chip.sent.append((self.number, bytes(data)))
@@ -67,3 +81,73 @@ def machine(chip):
         "bitstream": bitstream,
         "reset": reset,
     }
+
+
+class Wlan:
+    """network.WLAN; `log` has what it was told."""
+
+    IF_STA = 0
+    PM_NONE = 0
+
+    def __init__(self, interface):
+        assert interface == self.IF_STA
+        self.log = []
+        self.connected = False
+        self.refuses = False
+
+    def active(self, on):
+        self.log.append(("active", on))
+
+    def config(self, **how):
+        self.log.append(("config", how))
+
+    def isconnected(self):
+        return self.connected
+
+    def disconnect(self):
+        self.log.append(("disconnect",))
+
+    def connect(self, ssid, password):
+        self.log.append(("connect", ssid, password))
+        if self.refuses:
+            raise OSError("Wifi Internal State Error")
+
+
+class OneWire:
+    """The frozen module's; nobody is there."""
+
+    def __init__(self, pin):
+        pass
+
+    def reset(self):
+        return False
+
+
+@contextlib.contextmanager
+def lazily(**modules):
+    """A port's modules that are imported only when a board needs them, while the context lasts;
+    `modules` are further ones, or names to add to `network`: network={"PPP": ...}.
+    """
+    network = types.ModuleType("network")
+    network.WLAN = Wlan
+    for name, value in modules.pop("network", {}).items():
+        setattr(network, name, value)
+    onewire = types.ModuleType("onewire")
+    onewire.OneWire = OneWire
+    fakes = {"network": network, "onewire": onewire, **modules}
+    ours = ["hal.mcu.network_" + kind for kind in ("wifi", "ethernet", "modem")]
+    ours.append("hal.mcu.secrets")
+    before = {name: sys.modules.get(name) for name in fakes}
+    sys.modules.update(fakes)
+    try:
+        yield network
+    finally:
+        for name in ours:
+            sys.modules.pop(name, None)
+            if hasattr(hal.mcu, name.split(".")[-1]):
+                delattr(hal.mcu, name.split(".")[-1])
+        for name, module in before.items():
+            if module is None:
+                del sys.modules[name]
+            else:
+                sys.modules[name] = module

@@ -58,6 +58,9 @@ class Chip:
 
             __call__ = value
 
+            def on(self):
+                self.value(1)
+
         class PWM:
             def __init__(self, pin, freq, duty_u16):
                 assert freq == 1000

@@ -1,0 +1,45 @@
+"""The line over the controller's own Wi-Fi, as a station: {"kind": "wifi"} in a board's file."""
+
+from time import ticks_diff
+
+import network
+from micropython import const
+
+from hal.mcu import secrets
+
+_AGAIN_MS = const(20000)
+
+
+def make(spec, buses):
+    """The link; without a network's name among the secrets it stays off."""
+    return Wifi(secrets.of("wifi"))
+
+
+class Wifi:
+    """Connects, and connects again; `tick` is a device's."""
+
+    def __init__(self, secret):
+        self._ssid = secret.get("ssid")
+        self._password = secret.get("password")
+        self._tried_ms = None
+        self._wlan = network.WLAN(network.WLAN.IF_STA)
+        if self._ssid:
+            self._wlan.active(True)  # takes a second on RP2040, whose radio loads its firmware
+            # Asleep between beacons it would answer 100 ms later.
+            self._wlan.config(pm=network.WLAN.PM_NONE)
+
+    def up(self):
+        """Whether there is an address."""
+        return self._wlan.isconnected()
+
+    def tick(self, now_ms):
+        """See roles.Device. Connecting goes on in the background."""
+        if not self._ssid or self._wlan.isconnected():
+            return
+        if self._tried_ms is None or not 0 <= ticks_diff(now_ms, self._tried_ms) < _AGAIN_MS:
+            self._tried_ms = now_ms
+            try:
+                self._wlan.disconnect()  # an ESP32 that is still trying refuses to be told again
+                self._wlan.connect(self._ssid, self._password)
+            except OSError:
+                pass  # the next time
