@@ -31,6 +31,9 @@ FIELDS = {
 }
 
 
+_SECRET = ("user", "password")  # no message repeats them
+
+
 def load(path):
     """The configuration as a dict with every field of FIELDS. Raises ValueError with file, field
     and expectation.
@@ -44,8 +47,13 @@ def load(path):
         )
     except ValueError:
         raise ValueError("%s: not JSON; expected an object with at least station_id" % path)
+    return check(given, path)
+
+
+def check(given, path):
+    """As `load`, of what was read from `path` or is to be written there."""
     if not isinstance(given, dict):
-        raise ValueError("%s: expected a JSON object, found %r" % (path, given))
+        raise ValueError("%s: expected a JSON object, found a %s" % (path, type(given).__name__))
     for name in given:
         if name not in FIELDS:
             raise ValueError(
@@ -66,7 +74,13 @@ def load(path):
             or (kind is str and "\0" in value)
         ):
             raise ValueError(
-                "%s: %s: expected %s, found %r" % (path, name, _expected(kind, least, most), value)
+                "%s: %s: expected %s, found %s"
+                % (
+                    path,
+                    name,
+                    _expected(kind, least, most),
+                    "another one" if name in _SECRET else repr(value),
+                )
             )
         config[name] = value
     if config["broker"]:

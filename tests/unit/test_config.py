@@ -50,3 +50,10 @@ def test_what_is_wrong_is_named():
 
 def test_a_missing_file_is_named():
     assert "nowhere.json" in str(raises(ValueError, config.load, "nowhere.json"))
+
+
+def test_no_message_repeats_a_secret():
+    for name in ("user", "password"):
+        for value in ("hunter2\0", "hunter2" * 20, ["hunter2"]):
+            error = raises(ValueError, config.check, {"station_id": "CP-1", name: value}, "x")
+            assert "hunter2" not in str(error) and name in str(error)
