@@ -1,5 +1,6 @@
 """HLW8032: published frames, cycles that do not end, energy over wraps and resets, bad lines."""
 
+import json
 from array import array
 
 from hal.chips import calibrated_ppm, hlw8032
@@ -261,3 +262,10 @@ def fuzz(n, seed):
 
 def test_fuzzed_answers():
     fuzz(3000, 1)
+
+
+def test_the_reference_boards_shunt_bears_its_current():
+    with open("hal/boards/ac-7kw-picow.json") as file:
+        outlet = json.load(file)["outlets"][0]
+    driver = hlw8032.make(chips.Buses(None), outlet["meter"])
+    assert driver._most_ma >= outlet["max_ma"] * 5 // 4
