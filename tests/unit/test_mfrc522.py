@@ -1,0 +1,208 @@
+"""The MFRC522's driver against its emulation: cascade levels, collisions, a card that stays."""
+
+from hal.chips import card, mfrc522
+from hal.virtual.chips import mfrc522 as emulation
+from tests.chips import Buses, Load, LyingSpi, fuzz_reader
+from tests.support import raises
+
+SPEC = {"chip": "mfrc522", "spi": 0, "sck": 18, "mosi": 19, "miso": 16, "cs": 17}
+CARDS = ("D14B0A54", "04A1B2C3D4E5F6", "04112233445566778899")
+AGAIN_MS = mfrc522.READ_MS + card.GONE_MS + 200
+
+
+class Bench:
+    def __init__(self, liar=None, **spec):
+        self.plant = Load()
+        self.chip = emulation.make(self.plant, SPEC)
+        self.bus = liar(self.chip) if liar else self.chip
+        self.buses = Buses(self.bus)
+        self.reader = mfrc522.make(self.buses, dict(SPEC, **spec))
+        self.now_ms = (1 << 30) - 500  # just before the wrap
+        self.told = []
+
+    def run(self, ms, every_ms=20):
+        """Ticks for `ms`; how long until a card was told, None: none was."""
+        first = None
+        for passed in range(0, ms, every_ms):
+            self.plant.advance(self.plant.now_us + every_ms * 1000)
+            self.now_ms = (self.now_ms + every_ms) & ((1 << 30) - 1)
+            self.reader.tick(self.now_ms)
+            uid = self.reader.read()
+            if uid:
+                self.told.append(uid)
+                first = passed + every_ms if first is None else first
+        return first
+
+
+def test_crc_a():
+    # ISO 14443-3 annex B, and the halt command that everybody sends
+    for data, value in ((b"\0\0", b"\xa0\x1e"), (b"\x12\x34", b"\x26\xcf"), (b"P\0", b"\x57\xcd")):
+        assert mfrc522.crc_a(data) == value[0] | value[1] << 8
+        assert emulation.crc_a(data) == value and mfrc522.crc_a(data + value) == 0
+
+
+def test_a_card_answers_as_iso_14443_says():
+    one = emulation.Card(bytes.fromhex(CARDS[1]))
+    assert one.frame(b"\x93\x20", 16) is None
+    assert one.frame(b"\x26", 7) == (16, 0x44)
+    bits, value = one.frame(b"\x93\x20", 16)
+    part = b"\x88\x04\xa1\xb2"
+    part += bytes((part[0] ^ part[1] ^ part[2] ^ part[3],))
+    assert bits == 40 and bytes([value >> 8 * i & 255 for i in range(5)]) == part
+    select = b"\x93\x70" + part
+    assert one.frame(select + emulation.crc_a(select), 72)[1] & 255 == 4
+    part = b"\xc3\xd4\xe5\xf6\x04"
+    select = b"\x95\x70" + part
+    assert one.frame(select + emulation.crc_a(select), 72)[1] & 255 == 8
+    assert one.frame(b"\x50\0\x57\xcd", 32) is None
+    assert one.frame(b"\x26", 7) is None and one.frame(b"\x52", 7) == (16, 0x44)
+
+
+def test_every_length_of_identifier_within_the_time():
+    for uid in CARDS:
+        for phase_ms in range(0, 200, 20):
+            bench = Bench()
+            bench.run(1000 + phase_ms)
+            assert bench.reader.age_ms() < 50
+            bench.chip.present(uid)
+            first = bench.run(500)
+            assert first is not None and first <= 200, (uid, first)
+            assert bench.told == [uid]
+
+
+def test_half_a_second_is_enough_and_a_card_left_is_one_event():
+    for uid in CARDS:
+        bench = Bench()
+        bench.run(500)
+        for _ in range(3):
+            bench.chip.present(uid)
+            bench.run(500)
+            bench.chip.present(None)
+            bench.run(700)
+        assert bench.told == [uid] * 3
+        bench.chip.present(uid)
+        bench.run(20000)
+        bench.chip.present(None)  # held badly for a moment
+        bench.run(200)
+        bench.chip.present(uid)
+        bench.run(1000)
+        assert bench.told[3:] == [uid]
+        bench.chip.present("01020304")  # another one, without a pause
+        bench.run(300)
+        assert bench.told[4:] == ["01020304"]
+
+
+def test_two_cards_at_once():
+    # They differ early, late, in the last bit of a part, and at the second cascade level.
+    for first, second in (
+        ("D14B0A54", "D04B0A54"),
+        ("D14B0A54", "D14B0AD4"),
+        ("01020304", "FEFDFCFB"),
+        ("04A1B2C3D4E5F6", "04A1B2C3D4E576"),
+        ("04A1B2C3D4E5F6", "D14B0A54"),
+        ("04112233445566778899", "04112233445566778898"),
+    ):
+        bench = Bench()
+        bench.run(500)
+        bench.chip.present(first, second)
+        bench.run(600)
+        assert len(bench.told) == 1 and bench.told[0] in (first, second), (first, bench.told)
+
+
+def test_ticks_closer_than_an_exchange():
+    bench = Bench()
+    bench.run(100, 1)
+    bench.chip.present(CARDS[2])
+    assert bench.run(200, 1) <= 60
+
+
+def test_byte_order():
+    for order, told in (("msb", "D14B0A54"), ("lsb", "540A4BD1")):
+        bench = Bench(byte_order=order)
+        bench.chip.present("D14B0A54")
+        bench.run(1000)
+        assert bench.told == [told]
+
+
+def test_what_makes_no_sense_is_named():
+    assert "byte_order" in str(raises(ValueError, Bench, byte_order=1))
+    assert "hz" in str(raises(ValueError, Bench, hz=20000000))
+
+
+def test_silence_ages_and_tells_nothing():
+    for floats in (0, 0xFF):
+        bench = Bench()
+        assert bench.reader.age_ms() == 1 << 29
+        bench.chip.floats = floats
+        bench.chip.silent = True
+        bench.chip.present(CARDS[0])
+        bench.run(1000)
+        assert bench.reader.age_ms() == 1 << 29
+        bench.chip.silent = False
+        bench.run(1000)
+        bench.chip.silent = True
+        bench.chip.present(CARDS[1])
+        bench.run(1000)
+        assert 900 <= bench.reader.age_ms() <= 1050
+        bench.chip.silent = False
+        bench.run(500)
+        assert bench.told == [CARDS[0], CARDS[1]]
+
+
+def test_stuck_noisy_and_a_dip_of_the_supply():
+    bench = Bench()
+    bench.run(500)
+    bench.chip.stuck = True
+    bench.chip.present(CARDS[0])
+    bench.run(1000)
+    assert bench.told == [] and bench.reader.age_ms() > 900
+    bench.chip.stuck = False
+    assert bench.run(1000) <= 400
+    bench.chip.noisy = 20
+    bench.chip.present(CARDS[1])
+    assert bench.run(2000) is not None
+    bench.chip.reset()
+    bench.chip.present(CARDS[2])
+    assert bench.run(1000) <= 400
+    assert bench.told == list(CARDS)
+
+
+def test_what_a_tick_costs():
+    class Counted:
+        def __init__(self, chip):
+            self.chip = chip
+            self.select = chip.select
+            self.transfers = self.bytes = 0
+
+        def write(self, out):
+            self.transfers += 1
+            self.bytes += len(out)
+            self.chip.write(out)
+
+        def write_readinto(self, out, into):
+            self.transfers += 1
+            self.bytes += len(out)
+            self.chip.write_readinto(out, into)
+
+    bench = Bench(Counted)
+    bench.chip.present(CARDS[2])
+    most = [0, 0]
+    for _ in range(100):
+        bench.bus.transfers = bench.bus.bytes = 0
+        bench.run(20)
+        most = [max(most[0], bench.bus.transfers), max(most[1], bench.bus.bytes)]
+    assert bench.told == [CARDS[2]] and most[0] <= 13 and most[1] <= 44, most
+
+
+def fuzz(n, seed):
+    """Called by tools/soak.py too."""
+
+    def make(random):
+        bench = Bench(lambda chip: LyingSpi(chip, random))
+        return bench.plant, bench.bus, bench.reader, bench.chip.present
+
+    return fuzz_reader(make, n, seed, CARDS, AGAIN_MS)
+
+
+def test_fuzzed():
+    assert fuzz(3000, 1) > 10
