@@ -221,6 +221,45 @@ def test_a_chip_that_starts_anew_is_configured_anew_and_costs_what_flowed_meanwh
     assert 0 <= lost <= 6 * 1000 * 11040000 // 3600000
 
 
+class Wrong:
+    """The bus of `chip`, on which the answers of `registers` are wrong; `last`: in LastSPIData,
+    which confirms them, too.
+    """
+
+    def __init__(self, chip, registers, last):
+        self._chip = chip
+        self._registers = registers
+        self._last = last
+        self._was = False
+
+    def select(self, level):
+        self._chip.select(level)
+
+    def write_readinto(self, out, into):
+        register = out[1]
+        read = out[0] & 0x80
+        self._chip.write_readinto(out, into)
+        if register != 0x78:
+            self._was = read and register in self._registers
+        if self._was and (register != 0x78 or self._last):
+            into[2] = into[3] = 0xF0
+
+
+def test_a_wrong_transfer_is_outvoted():
+    bench = Bench(wrap=lambda chip: Wrong(chip, (0xDA, 0xDE, 0xB2), False))
+    reading = bench.run(2000)
+    assert reading[2] <= 540 and list(reading[4:7]) == [230000] * 3
+    assert list(reading[7:10]) == [16000] * 3 and abs(reading[10] - 11040000) <= 3
+
+
+def test_a_wrong_count_that_is_confirmed_adds_nothing():
+    # F0F0 counts are 193 Wh; the other two phases go on
+    bench = Bench(wrap=lambda chip: Wrong(chip, (0x82,), True))
+    reading = bench.run(60000)
+    metered = reading[0] * 1000 + reading[1]
+    assert abs(metered - bench.load.energy_mwh() * 2 // 3) <= 11040000 * 1000 // 3600000
+
+
 def fuzz(n, seed, phases=3):
     """Called by tools/soak.py too."""
 
