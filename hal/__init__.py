@@ -13,6 +13,7 @@ In production, which a file says (see hal.installed), nobody comes to the prompt
 """
 
 import json
+import sys
 
 import micropython
 from micropython import const
@@ -75,7 +76,18 @@ def start(path):
         for field in ("reader", "memory"):
             spec.pop(field, None)
         spec["outlets"] = []
-    return module.make(spec, path)
+    board = module.make(spec, path)
+    let_go(module.BOOT_ONLY)
+    return board
+
+
+def let_go(names):
+    """Forget the modules of these names, so that the memory of what nobody refers to is free."""
+    for name in names:
+        module = sys.modules.pop(name, None)
+        room, _, last = name.rpartition(".")
+        if module and hasattr(sys.modules.get(room), last):
+            delattr(sys.modules[room], last)
 
 
 def end():

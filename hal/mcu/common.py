@@ -20,37 +20,6 @@ WATCHDOG_MS = const(8000)  # an RP2040's reaches 8388 ms
 # A start that lasted so long was none that crashed (see hal).
 _STEADY_CHECKS = const(120)
 
-# The names of an outlet's inputs in a board file, in the order of the bits of roles.Inputs.
-INPUTS = ("rcd", "estop", "earth", "live", "mirror", "door", "tilt", "smoke")
-
-
-def outputs(spec):
-    """The numbers of the output pins that must be low in a safe board: what energises first."""
-    pins = []
-    for names in (("drive",), ("hold",), ("shunt", "test", "lock", "unlock")):
-        for outlet in spec.get("outlets", ()):
-            for part in ("contactor", "inputs", "socket"):
-                for name in names:
-                    if name in outlet.get(part, ()):
-                        pins.append(outlet[part][name])
-    return pins
-
-
-def check_deadman(spec, path, hold_ms, longest):
-    """Refuse a board whose hold outlasts its window, or whose train has not 1 ... `longest`
-    pulses. Raises ValueError with the file, the field and what was expected.
-    """
-    deadman = spec["deadman"]
-    if not 1 <= deadman.get("pulses", 20) <= longest:
-        found = deadman["pulses"]
-        raise ValueError("%s: deadman.pulses: expected 1 to %d, found %r" % (path, longest, found))
-    window_ms = deadman.get("window_ms", 60)
-    if hold_ms > window_ms:
-        raise ValueError(
-            "%s: deadman.window_ms: the hold may last %d ms after the last feed, expected at most "
-            "%d" % (path, hold_ms, window_ms)
-        )
-
 
 class Supervisor:
     """Feeds the watchdog while every counter moves."""
@@ -79,51 +48,24 @@ class Supervisor:
 
 class Board:
     """The board role, less what each microcontroller has its own: `start`, `stop`, `check`.
-
-    `buses` is the role of that name, and knows the controller's identity and the word of `hal`.
-    Raises ValueError, with the role and the field of the file `path`.
+    `retain(spec, word)` keeps the word of `hal`; hal.mcu.board_file brings what hangs on buses.
     """
 
     late_ms = 0
     vendor = "Voltpile"
+    serial = ""
+    boot_reason = "Unknown"
 
-    def __init__(self, spec, path, outlets, buses):
+    def __init__(self, spec, outlets, retain=None):
         self.model = spec.get("model", spec["mcu"])
-        self.serial = buses.serial()
-        reason = buses.retained(spec) >> 5
-        self.boot_reason = _REASONS[reason - 1] if reason else buses.boot_reason()
-        self._retain = buses.retain
-        self._restart = buses.restart
         self.clock: "roles.Clock" = self
         self.log: "roles.Log" = log
+        self.reader: "roles.CardReader" = _Nobody()
+        self.memory: "roles.Memory | None" = None
         self.store: "roles.Store" = _Files()
         self.outlets: "list[roles.Outlet]" = outlets
         self.devices: "list[roles.Device]" = []
-        for i, outlet in enumerate(outlets):
-            place = spec["outlets"][i]
-            for role in _CHIPS:
-                if role in place:
-                    chip = self._chip(buses, place, role, "%s: outlets[%d]" % (path, i))
-                    setattr(outlet, role, chip)
-            if "billing" in place:
-                outlet.meter = _Billed(outlet.meter, outlet.billing)
-        self.reader: "roles.CardReader" = _Nobody()
-        self.memory: "roles.Memory | None" = None
-        for role in ("reader", "memory"):
-            if role in spec:
-                setattr(self, role, self._chip(buses, spec, role, path))
-        for link in spec.get("network", ()):
-            module = _module("hal.mcu.network_" + link["kind"])
-            self.devices.append(module.make(link, buses))
-
-    def _chip(self, buses, place, role, where):
-        spec = place[role]
-        try:
-            chip = _module("hal.chips." + spec["chip"]).make(buses, spec, place.get("phases", 1))
-        except (ImportError, KeyError, OSError, ValueError) as error:
-            raise ValueError("%s.%s: %s" % (where, role, error))
-        self.devices.append(chip)
-        return chip
+        self._retain = retain
 
     def ticks_ms(self) -> int:
         """Monotonic milliseconds, wrapping at 2^30."""
@@ -150,12 +92,16 @@ class Board:
         """Look after the hardware, every CHECK_MS; False when only a reset helps."""
         raise NotImplementedError
 
+    def restart(self):
+        """Reset the controller."""
+        raise NotImplementedError
+
     def reset(self, reason):
         """Open everything and start anew, for `reason` (OCPP's BootReasonEnumType)."""
         self.stop()
-        code = _REASONS.index(reason) + 1 if reason in _REASONS else 0
-        self._retain(None, code << 5)
-        self._restart()
+        code = REASONS.index(reason) + 1 if reason in REASONS else 0
+        self._retain(None, code << 5)  # pyright: ignore[reportOptionalCall]
+        self.restart()
 
     def date(self):
         """The date in UTC by the controller's calendar, as RFC 3339; None: it was never set."""
@@ -189,21 +135,13 @@ class Board:
             supervisor.check(station.heartbeats())
             checks += 1
             if checks == _STEADY_CHECKS:
-                self._retain(None, 0)
+                self._retain(None, 0)  # pyright: ignore[reportOptionalCall]
             await asyncio.sleep_ms(CHECK_MS)
 
 
 # Reasons of a reset by software: their number from 1 on stands above the lowest 5 bits of the
 # retained word.
-_REASONS = ("RemoteReset", "LocalReset", "FirmwareUpdate", "ScheduledReset")
-
-
-def _module(name):
-    return __import__(name, None, None, ("make",))
-
-
-# The roles of an outlet that a chip can have: {"chip": NAME, ...}, which hal.chips.NAME drives.
-_CHIPS = ("meter", "billing", "thermometer", "socket", "lamp", "buzzer")
+REASONS = ("RemoteReset", "LocalReset", "FirmwareUpdate", "ScheduledReset")
 
 
 class Outlet:
@@ -245,14 +183,16 @@ class _NoMeter:
         into[2] = 1 << 29  # for ever silent
 
 
-class _Billed:
-    # A meter whose energy another one counts; as old as the older of the two.
+class Billed:
+    """A meter whose energy another one counts; as old as the older of the two."""
+
     def __init__(self, meter, billing):
         self._meter = meter
         self._billing = billing
         self._billed = array("i", [0] * 11)
 
     def read(self, into):
+        """See roles.Meter."""
         billed = self._billed
         self._billing.read(billed)
         self._meter.read(into)
@@ -279,3 +219,23 @@ class _Files:
 class _Nobody:
     def read(self):
         return None
+
+
+class Serial:
+    """The role of that name at a machine.UART."""
+
+    def __init__(self, uart):
+        self._uart = uart
+        self.any = uart.any
+        self.write = uart.write
+
+    def readinto(self, buffer):
+        """See the role. Asked for more than is there, both ports would wait for it."""
+        n = min(self._uart.any(), len(buffer))
+        return self._uart.readinto(buffer, n) if n else None
+
+
+def pixels(bitstream, line):
+    """What roles.Buses.pixels gives, by machine.bitstream."""
+    # Of a WS2812: a 0 is high for 400 ns and low for 850, a 1 high for 800 and low for 450.
+    return lambda data: bitstream(line, 0, (400, 850, 800, 450), data)

@@ -1,24 +1,23 @@
 """Voltpile on an ESP32: the pilot by LEDC, sampled in bursts, a soft timer, a hold fed by RMT.
 
 There are only soft timers here: the tick stops with Python, and the hold opens the contactor then.
+What is here makes the board, and is let go of then; hal.mcu.esp32_tick stays.
 """
 
-from array import array
-from time import ticks_ms
-
-import esp32
-import machine
 from micropython import const
 
-from hal.burst import READS, plateaus
-from hal.mcu import common, port
+from hal.mcu import board_file, common, esp32_tick, port
 
-_TICK_MS = const(10)
-_PULSE_US = const(1000)
+_PULSE_US = esp32_tick.PULSE_US
 _PULSES = const(40)  # an RMT block holds 48 symbols on S3 and C3: none needs an interrupt
-# A burst must put two readings on the low plateau. Conversions take 40 to 60 us, an edge needs
-# 20 us to settle, and Wi-Fi's interrupts delay a reading by as much again.
-_LOW_US = const(200)
+
+# What is let go of once the board runs.
+BOOT_ONLY = ("hal.mcu.board_file", "hal.mcu.port", "hal.mcu.esp32")
+
+make_safe = port.make_safe
+retained = esp32_tick.retained
+retain = esp32_tick.retain
+watch = port.watch
 
 
 def hold_ms(spec):
@@ -30,220 +29,15 @@ def hold_ms(spec):
     return deadman.get("pulses", 20) * _PULSE_US // 1000 + deadman["release_ms"]
 
 
-def make_safe(spec):
-    """Pull every output of the board low, what energises first. A soft reset leaves pins as they
-    were, so this comes first in boot.py.
-    """
-    for pin in common.outputs(spec):
-        machine.Pin(pin, machine.Pin.OUT, value=0)
-
-
 def make(spec, path):
     """The board that `spec`, read from the file `path`, describes. Raises ValueError."""
     make_safe(spec)
-    common.check_deadman(spec, path, hold_ms(spec), _PULSES)
-    return Board(spec, path)
-
-
-def retained(spec):
-    """The word that a board's `retain` kept; 0 after power-up."""
-    memory = machine.RTC().memory()
-    return memory[0] if memory else 0
-
-
-def retain(spec, word):
-    """Keep `word`, 0 to 255, through resets."""
-    machine.RTC().memory(bytes((word,)))
-
-
-watch = port.watch
-
-
-class Board(common.Board):
-    """An ESP32's pile: `outlets`, and what keeps them ticking."""
-
-    late_ms = 40
-
-    def __init__(self, spec, path):
-        made = []
-        for place in spec["outlets"]:
-            contactor = Contactor(place["contactor"], spec["deadman"].get("pulses", 20))
-            inputs = Inputs(place.get("inputs", {}), contactor)
-            made.append(common.Outlet(place, Pilot(place["pilot"]), contactor, inputs))
-        super().__init__(spec, path, made, Buses())
-        self._tick = None
-        self._failed = False
-
-    def start(self, tick):
-        """Begin to call `tick(now_ms)` every 10 ms, between two bytecodes."""
-        self._tick = tick
-        self._timer = machine.Timer(
-            0, mode=machine.Timer.PERIODIC, period=_TICK_MS, callback=self._on_timer
-        )
-        return watch()
-
-    def _on_timer(self, _):
-        try:
-            self._tick(ticks_ms())  # pyright: ignore[reportOptionalCall]
-        except BaseException:
-            self._failed = True
-            self._open()
-
-    def _open(self):
-        for outlet in self.outlets:
-            outlet.contactor.drive(False)
-
-    def stop(self):
-        """End the timer and open every contactor."""
-        if self._tick:
-            self._timer.deinit()
-        self._open()
-
-    def check(self):
-        """False when the tick raised."""
-        return not self._failed
-
-
-class Buses(port.Buses):
-    """The role of that name."""
-
-    retained = staticmethod(retained)
-    retain = staticmethod(retain)
-
-    def adc(self, pin):
-        """See the role. A reading takes 40 to 60 us."""
-        return Analogue(pin)
-
-
-class Analogue:
-    """One pin of converter 1; converter 2 is the Wi-Fi's."""
-
-    def __init__(self, pin):
-        self._read_uv = machine.ADC(machine.Pin(pin), atten=machine.ADC.ATTN_11DB).read_uv
-
-    def read_mv(self):
-        """The voltage at the pin, in mV."""
-        return self._read_uv() // 1000
-
-
-class Pilot:
-    """The pilot role: `spec` {"pwm", "adc": pins, "zero_mv", "full_mv": the pilot's voltage that
-    puts 0 V and 3.3 V on the converter's pin}.
-
-    Each sample takes a burst of three periods, 3 to 4 ms, and picks the plateaus out. The shorter
-    the low phase, the fewer readings fall on it: without two the diode cannot be proven.
-    """
-
-    max_ma = 60 * (1000 - _LOW_US)  # IEC 61851-1 table A.7
-    max_reason = (
-        "above 48 A the pilot's low phase is shorter than 200 us, too short for this "
-        "controller's sampling to prove the vehicle's diode"
-    )
-
-    def __init__(self, spec):
-        self._pwm = machine.PWM(machine.Pin(spec["pwm"]), freq=1000, duty_u16=65535)
-        self._set = self._pwm.duty_u16
-        self._read_uv = machine.ADC(machine.Pin(spec["adc"]), atten=machine.ADC.ATTN_11DB).read_uv
-        self._zero_mv = spec["zero_mv"]
-        self._span_mv = spec["full_mv"] - spec["zero_mv"]
-        self._permille = 1000
-        self._burst = array("i", [0] * READS)
-        self._high = array("i", [0] * 4)
-        self._low = array("i", [0] * 4)
-        self._counts = array("i", [0, 0])
-
-    def set_permille(self, permille):
-        """The pilot's duty, from its next period on."""
-        self._permille = permille
-        self._set(permille * 65535 // 1000)
-
-    def sample(self, window):
-        """Take a burst; the newest readings, in the role's order."""
-        burst = self._burst
-        read_uv = self._read_uv
-        for i in range(READS):
-            burst[i] = read_uv()
-        zero_mv = self._zero_mv
-        span_mv = self._span_mv
-        for i in range(READS):
-            burst[i] = zero_mv + burst[i] // 1000 * span_mv // 3300
-        counts = self._counts
-        high = self._high
-        low = self._low
-        plateaus(burst, self._permille in (0, 1000), high, low, counts)
-        n = counts[0]
-        window[0] = n
-        window[2] = high[(n - 1) & 3]
-        window[3] = high[(n - 2) & 3]
-        window[4] = high[(n - 3) & 3]
-        n = counts[1]
-        window[1] = n
-        window[5] = low[(n - 1) & 3]
-        window[6] = low[(n - 2) & 3]
-        window[7] = low[(n - 3) & 3]
-
-
-class Contactor:
-    """The contactor role: `spec` {"drive", "hold", "mirror", "shunt": pins}, of which a board may
-    lack all but the first. A feed is `pulses` of 1 ms.
-    """
-
-    def __init__(self, spec, pulses):
-        drive = machine.Pin(spec["drive"], machine.Pin.OUT, value=0)
-        self.drive = drive.value
-        self.closed = drive.value
-        self.shunt_trip = _nothing
-        self._hold = None
-        self._train = (_PULSE_US // 2,) * (2 * pulses)
-        if "mirror" in spec:
-            self.closed = machine.Pin(spec["mirror"], machine.Pin.IN, machine.Pin.PULL_UP).value
-        if "shunt" in spec:
-            self.shunt_trip = machine.Pin(spec["shunt"], machine.Pin.OUT, value=0).on
-        if "hold" in spec:
-            hold = machine.Pin(spec["hold"], machine.Pin.OUT, value=0)
-            self._hold = esp32.RMT(pin=hold, resolution_hz=1000000, idle_level=False)
-
-    def feed(self):
-        """One train more once the last has ended: writing to a busy RMT would block. Never looped:
-        a loop would outlive Python.
-        """
-        hold = self._hold
-        if hold and hold.wait_done():
-            hold.write_pulses(self._train, True)
-
-
-def _nothing(on=True):
-    pass
-
-
-class Inputs:
-    """The inputs role: `spec` has the pin of each of common.INPUTS that is there, the output pin
-    "test" of a residual-current sensor, and in the list "active_low" the names of those that are.
-
-    All are pulled up: a normally closed contact to ground whose wire breaks reads as active. The
-    mirror is the `contactor`'s.
-    """
-
-    def __init__(self, spec, contactor):
-        self._levels = []
-        self._low = 0
-        for i, name in enumerate(common.INPUTS):
-            if name == "mirror":
-                self._levels.append((1 << i, contactor.closed))
-            elif name in spec:
-                pin = machine.Pin(spec[name], machine.Pin.IN, machine.Pin.PULL_UP)
-                self._levels.append((1 << i, pin.value))
-                if name in spec.get("active_low", ()):
-                    self._low |= 1 << i
-        self.tests_residual = "test" in spec
-        self.test_residual = _nothing
-        if self.tests_residual:
-            self.test_residual = machine.Pin(spec["test"], machine.Pin.OUT, value=0).value
-
-    def read(self):
-        """The word of the role."""
-        word = self._low
-        for bit, level in self._levels:
-            if level():
-                word ^= bit
-        return word
+    board_file.check_deadman(spec, path, hold_ms(spec), _PULSES)
+    outlets = []
+    for place in spec["outlets"]:
+        contactor = esp32_tick.Contactor(place["contactor"], spec["deadman"].get("pulses", 20))
+        inputs = esp32_tick.Inputs(place.get("inputs", {}), contactor, board_file.INPUTS)
+        outlets.append(common.Outlet(place, esp32_tick.Pilot(place["pilot"]), contactor, inputs))
+    board = esp32_tick.Board(spec, outlets, retain)
+    port.equip(board, spec, path, esp32_tick.Analogue, retained(spec))
+    return board

@@ -1,15 +1,23 @@
-"""What the ports of both microcontrollers offer alike: buses, and who and why."""
+"""What the ports of both microcontrollers offer alike while a board is made: buses, and who and
+why. Let go of then.
+"""
 
 import machine
 from micropython import const
 
-from hal.mcu import common
+from hal.mcu import board_file, common
 
 # The longest that an I2C transfer may take: 128 bytes take 3 ms at 400 kHz. Only a broken bus
 # makes it wait so long.
 _I2C_US = const(10000)
-# Of a WS2812: a 0 is high for 400 ns and low for 850, a 1 high for 800 and low for 450.
-_WS2812_NS = (400, 850, 800, 450)
+
+
+def make_safe(spec):
+    """Pull every output of the board low, what energises first. A soft reset leaves pins as they
+    were, so this comes first in boot.py.
+    """
+    for pin in board_file.outputs(spec):
+        machine.Pin(pin, machine.Pin.OUT, value=0)
 
 
 def watch():
@@ -17,37 +25,35 @@ def watch():
     return machine.WDT(timeout=common.WATCHDOG_MS).feed
 
 
-class Buses:
-    """The role of that name, but for `adc`, which each controller has its own; and who the
-    controller is.
+def equip(board, spec, path, adc, word):
+    """Give `board` what hangs on its buses, `adc(pin)` being the converter's; and tell it who it
+    is and why it booted, by the retained `word` or the controller. Raises ValueError.
     """
+    board.serial = "".join(["%02X" % byte for byte in machine.unique_id()])
+    cause = machine.reset_cause()
+    if word >> 5:
+        board.boot_reason = common.REASONS[(word >> 5) - 1]
+    elif cause == machine.PWRON_RESET:
+        board.boot_reason = "PowerUp"
+    else:  # on RP2040 a reset by software counts as one by the watchdog, which makes it
+        board.boot_reason = "Watchdog" if cause == machine.WDT_RESET else "ApplicationReset"
+    board.restart = machine.reset
+    board_file.equip(board, spec, path, Buses(adc))
 
-    restart = staticmethod(machine.reset)
 
-    @staticmethod
-    def serial():
-        """The controller's unique id, upper-case hex."""
-        return "".join(["%02X" % byte for byte in machine.unique_id()])
+class Buses:
+    """The role of that name, with the controller's own `adc`."""
 
-    @staticmethod
-    def boot_reason():
-        """Why it booted, as OCPP's BootReasonEnumType. A reset by software counts on RP2040 as one
-        by the watchdog, which makes it.
-        """
-        cause = machine.reset_cause()
-        if cause == machine.PWRON_RESET:
-            return "PowerUp"
-        return "Watchdog" if cause == machine.WDT_RESET else "ApplicationReset"
-
-    def __init__(self):
+    def __init__(self, adc):
+        self.adc = adc
         self._shared = {}
 
     def uart(self, spec, baud, parity=None, stop=1):
-        """See the role. An RS-485 transceiver must find its direction itself."""
+        """See the role."""
         # Both pins always: a port's own choice for one not named may be taken already.
         tx = machine.Pin(spec["tx"])
         rx = machine.Pin(spec["rx"])
-        return _Serial(
+        return common.Serial(
             machine.UART(spec["uart"], baud, bits=8, parity=parity, stop=stop, tx=tx, rx=rx)
         )
 
@@ -94,17 +100,4 @@ class Buses:
 
     def pixels(self, pin, n):
         """See the role. Interrupts are off for 30 us a pixel on RP2040."""
-        line = machine.Pin(pin, machine.Pin.OUT, value=0)
-        return lambda data: machine.bitstream(line, 0, _WS2812_NS, data)
-
-
-class _Serial:
-    def __init__(self, uart):
-        self._uart = uart
-        self.any = uart.any
-        self.write = uart.write
-
-    def readinto(self, buffer):
-        # Asked for more than is there, both ports wait for another character.
-        n = min(self._uart.any(), len(buffer))
-        return self._uart.readinto(buffer, n) if n else None
+        return common.pixels(machine.bitstream, self.output(pin))

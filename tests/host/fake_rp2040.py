@@ -367,13 +367,16 @@ def asm_pio(**_):
 
 
 def load(chip):
-    """The module hal.mcu.rp2040 on `chip`."""
-    return load_port("hal.mcu.rp2040", chip.modules(), chip)
+    """The module hal.mcu.rp2040 on `chip`; what stays of it is its `rp2040_tick`."""
+    module = load_port("hal.mcu.rp2040", chip.modules())
+    module.rp2040_tick.ptr16 = lambda target: Pointer(chip, target, 2)
+    module.rp2040_tick.ptr32 = lambda target: Pointer(chip, target, 4)
+    return module
 
 
-def load_port(name, modules, chip=None):
+def load_port(name, modules):
     """The module `name` with `modules` for a port's own, loaded anew."""
-    anew = (name, "hal.mcu.port", "hal.mcu.rtc")
+    anew = (name, "hal.mcu.port", "hal.mcu.rtc", name + "_tick")
     before = {key: sys.modules.get(key) for key in (*modules, *anew)}
     sys.modules.update(modules)
     for key in anew:
@@ -388,7 +391,4 @@ def load_port(name, modules, chip=None):
                 sys.modules.pop(key, None)
             else:
                 sys.modules[key] = value
-    if chip:
-        module.ptr16 = lambda target: Pointer(chip, target, 2)
-        module.ptr32 = lambda target: Pointer(chip, target, 4)
     return module

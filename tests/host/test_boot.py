@@ -1,4 +1,4 @@
-"""boot.py and main.py on the register models: outputs first, crash loops, safe mode, the prompt."""
+"""boot.py and main.py on register models: outputs first, crash loops, safe mode, the prompt."""
 
 import asyncio
 import json
@@ -29,7 +29,9 @@ class Rp2040:
     def boot(self):
         self.chip = Chip()
         self.chip.registers[SCRATCH] = self.scratch
-        return load(self.chip)
+        module = load(self.chip)
+        self.modules = self.chip.modules()
+        return module
 
     def reset(self):
         self.scratch = self.chip.registers[SCRATCH]
@@ -47,6 +49,7 @@ class OnEsp32(Rp2040):
     def boot(self):
         self.chip = Esp32()
         self.chip.memory = self.memory
+        self.modules = {}
         return self.chip.module
 
     def reset(self):
@@ -57,19 +60,26 @@ class OnEsp32(Rp2040):
 
 
 @pytest.fixture(params=[Rp2040, OnEsp32])
-def pile(request, tmp_path, monkeypatch):
+def pile(request, tmp_path):
     pile = request.param()
     pile.path = str(tmp_path / "board.json")
     (tmp_path / "board.json").write_text(json.dumps(pile.spec))
 
+    before = dict(sys.modules)
+
     def boot():
         module = type(pile).boot(pile)
-        monkeypatch.setitem(sys.modules, "hal.mcu." + pile.name, module)
-        monkeypatch.setattr(hal.mcu, pile.name, module, raising=False)
+        # What is let go of may be imported again.
+        sys.modules.update({**pile.modules, "hal.mcu." + pile.name: module})
+        setattr(hal.mcu, pile.name, module)
         hal.boot(pile.path)
 
     pile.boot_py = boot
-    return pile
+    yield pile
+    for name in set(sys.modules) - set(before):
+        if name in pile.modules:
+            del sys.modules[name]
+    hal.let_go(["hal.mcu." + pile.name])
 
 
 def crash(pile, times=1):
@@ -125,21 +135,20 @@ def run(board, until_ms):
     """Run `board` for that long; asyncio's sleeping takes no time."""
 
     class Quiet:
-        now_ms = 0
         safety_tick = staticmethod(lambda now_ms: None)
 
         def heartbeats(self):
             return []
 
         async def main(self):
-            while self.now_ms < until_ms:
-                await asyncio.sleep_ms(0)
+            for _ in range(0, until_ms, 500):
+                await asyncio.sleep_ms(500)
 
     station = Quiet()
     real = asyncio.sleep_ms
 
     async def sleep_ms(ms):
-        station.now_ms += ms
+        assert ms == 500
         await real(0)
 
     asyncio.sleep_ms = sleep_ms

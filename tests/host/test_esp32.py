@@ -125,7 +125,7 @@ def _pilot(chip, plant, read_us):
         return (plant.pilot_mv(plant.now_us) + 15000) * 110
 
     chip.read_uv = read_uv
-    return chip.module.Pilot(SPEC["outlets"][0]["pilot"])
+    return chip.module.esp32_tick.Pilot(SPEC["outlets"][0]["pilot"])
 
 
 @pytest.mark.parametrize("read_us", [40, 45, 50, 55, 60])
@@ -188,7 +188,7 @@ def test_counts_grow_with_each_burst_and_stay_within_30_bits():
 
 def test_duty():
     chip = Chip()
-    pilot = chip.module.Pilot(SPEC["outlets"][0]["pilot"])
+    pilot = chip.module.esp32_tick.Pilot(SPEC["outlets"][0]["pilot"])
     assert chip.duty == 65535
     for permille in (0, 100, 533, 1000):
         pilot.set_permille(permille)

@@ -111,7 +111,7 @@ def test_counts_grow_by_what_was_taken_and_stay_within_30_bits():
     pile.chip.run(500)
     first = pile.counts()
     for cells in (pilot._r for pilot in pile.pilots):
-        cells[pile.module._TAKEN] += (1 << 30) - 21
+        cells[pile.module.rp2040_tick._TAKEN] += (1 << 30) - 21
     seen = []
     for _ in range(20):
         pile.chip.run(2000)
@@ -283,10 +283,10 @@ def test_what_the_hardware_needs_is_never_collected():
     pile = Pile()
     pile.board.start(pile.ticks.append)
     kept = [
-        weakref.ref(pile.board._sampler),
+        weakref.ref(pile.board._circle),
         weakref.ref(pile.board),
         *[weakref.ref(channel) for channel in pile.chip.channels.values()],
-        *[weakref.ref(timer) for timer in pile.module._kept],
+        *[weakref.ref(timer) for timer in pile.module.rp2040_tick._kept],
     ]
     pile.board = pile.pilots = None
     pile.chip.channels = dict.fromkeys(pile.chip.channels)  # the chip holds nothing
@@ -338,7 +338,7 @@ def test_a_feed_is_written_only_when_the_fifo_is_empty_and_never_put():
 def test_without_a_hold_a_feed_does_nothing():
     chip = Chip()
     chip.registers[0x50200004] = 0xFFFFFFFF
-    load(chip).Contactor({"drive": 3}, 0, 20).feed()
+    load(chip).make_contactor({"drive": 3}, 0, 20).feed()
     assert chip.fed == []
 
 
@@ -406,7 +406,7 @@ def test_run_feeds_while_the_counters_move_and_opens_at_the_end():
     with pytest.raises(RuntimeError, match="the end"):
         pile.board.run(Station())
     assert pile.chip.watchdog == 1 and pile.chip.pins[10] == 0
-    assert not pile.module._kept[-1].running
+    assert not pile.module.rp2040_tick._kept[-1].running
 
 
 def test_a_board_file_names_its_controller(tmp_path, monkeypatch):

@@ -1,6 +1,7 @@
 """The watchdog is fed while every counter moves, and only then."""
 
-from hal.mcu.common import CHECK_MS, Board, Supervisor, outputs
+from hal.mcu.board_file import outputs
+from hal.mcu.common import CHECK_MS, Board, Supervisor
 
 
 class Dog:

@@ -1,0 +1,257 @@
+"""What stays of hal.mcu.rp2040 while the pile runs: the safety tick, and what it reads and drives.
+
+The tick runs in a hard interrupt, where nothing may be allocated: an integer has 31 bits there, so
+registers are reached in viper, their addresses kept in arrays. Sections are those of the RP2040
+datasheet.
+"""
+
+from array import array
+from time import ticks_ms
+
+import machine
+import micropython
+from micropython import const
+
+from hal.mcu import common
+
+# ADC (4.9.6)
+_CS_READY = const(1 << 8)
+_FCS_LEVEL = const(15 << 16)
+_TIMERAWL = const(0x40054028)  # 4.6.5: microseconds since boot
+_SCRATCH = const(0x4005800C)  # 4.7.6: the watchdog's first; bootrom and SDK use others
+
+_RING = const(16)  # halfwords
+
+# Cells of a Pilot's array; those that hal.mcu.rp2040 fills stand there too
+_CC_AT = const(0)  # the slice's two channels in one register
+_CC_SHIFT = const(1)
+_CC_KEEP = const(2)
+_COUNTS = const(3)  # of the PWM in a period
+_ZERO_MV = const(4)
+_SPAN_MV = const(5)
+_CS_AT = const(6)
+_FCS_AT = const(7)
+_RINGS = const(8)  # this and the following: of highs, then of lows
+_POINTERS = const(10)
+_PLACES = const(12)  # in the ring, when samples were last counted
+_NEW_PLACES = const(14)
+_TAKEN = const(16)
+
+_TICK_MS = const(2)
+_EARLY_US = const(1000)
+_ERRORS = const(2)  # cell of _clock: 1 once an exception reached the timer's callback
+
+
+def retained(spec):
+    """The word that `retain` kept; 0 after power-up."""
+    return machine.mem32[_SCRATCH] & 255
+
+
+def retain(spec, word):
+    """Keep `word`, 0 to 255, through resets."""
+    machine.mem32[_SCRATCH] = word
+
+
+class Circle:
+    """The sampling's channels, rings and slices: hal.mcu.rp2040 makes and starts it."""
+
+
+class Board(common.Board):
+    """An RP2040's pile: `outlets`, and what keeps them ticking."""
+
+    late_ms = 20
+
+    def __init__(self, spec, outlets, pilots, circle):
+        super().__init__(spec, outlets, retain)
+        self._pilots = pilots
+        self._circle = circle
+        self._seen = []
+
+    def start(self, tick):
+        """Begin to call `tick(now_ms)` every 2 ms."""
+        global _tick, _drives
+        micropython.alloc_emergency_exception_buf(100)
+        _drives = [outlet.contactor.drive for outlet in self.outlets]
+        _tick = tick
+        _kept.append(self)
+        _kept.append(
+            machine.Timer(
+                -1, mode=machine.Timer.PERIODIC, period=_TICK_MS, callback=_on_timer, hard=True
+            )
+        )
+        return machine.WDT(timeout=common.WATCHDOG_MS).feed
+
+    def stop(self):
+        """End the timer and open every contactor."""
+        if _kept:
+            _kept[-1].deinit()
+        for outlet in self.outlets:
+            outlet.contactor.drive(False)
+
+    def check(self):
+        """Start a sampler anew that stands still; its outlets opened long ago. False when the
+        tick raised.
+        """
+        taken = [pilot.taken() for pilot in self._pilots]
+        if any(a == b for a, b in zip(taken, self._seen)):
+            from hal import let_go
+            from hal.mcu import rp2040
+
+            rp2040.start(self._circle)
+            let_go(rp2040.BOOT_ONLY)
+        self._seen = taken
+        return _clock[_ERRORS] == 0
+
+
+# What the hard timer needs lives here: what nobody refers to is collected, and a collected timer
+# or DMA channel stops without a word.
+_kept = []
+_tick = _drives = None
+_clock = array("i", [_TIMERAWL, 0, 0])  # address, when the last tick began in us, _ERRORS
+
+
+@micropython.viper
+def _due() -> int:
+    # Ticks missed while interrupts were off come back to back: only the first may count.
+    r = ptr32(_clock)
+    now_us = ptr32(r[0])[0]
+    if (now_us - r[1]) & 0x3FFFFFFF < _EARLY_US:
+        return 0
+    r[1] = now_us
+    return 1
+
+
+@micropython.native
+def _on_timer(_):
+    # An exception that left this function would end the timer for good.
+    try:
+        if _due():
+            _tick(ticks_ms())  # pyright: ignore[reportOptionalCall]
+    except BaseException:
+        _clock[_ERRORS] = 1
+        for drive in _drives:  # pyright: ignore[reportOptionalIterable]
+            drive(False)
+
+
+class Analogue:
+    """A pin of the converter, whose newest result is at the address `at`."""
+
+    def __init__(self, at):
+        self._at = at
+
+    def read_mv(self):
+        """The voltage at the pin in mV, at most 4 ms old."""
+        return machine.mem16[self._at] * 3300 >> 12
+
+
+class Pilot:
+    """The pilot role, on the rings that the sampling fills; `r` has the cells named above."""
+
+    max_ma = 80000
+    max_reason = ""
+
+    def __init__(self, r):
+        self._r = r
+
+    def taken(self):
+        """How many high samples `sample` has counted."""
+        return self._r[_TAKEN]
+
+    @micropython.viper
+    def set_permille(self, permille: int):
+        """The pilot's duty, from its next period on."""
+        r = ptr32(self._r)
+        cc = ptr32(r[_CC_AT])
+        # A half of the register cannot be written alone (2.1.4).
+        cc[0] = cc[0] & r[_CC_KEEP] | r[_COUNTS] * permille // 1000 << r[_CC_SHIFT]
+
+    @micropython.viper
+    def sample(self, window):
+        """The newest readings, in the role's order. The counts stand still while the converter's
+        FIFO holds something: then somebody else has used it, and highs and lows are swapped.
+        """
+        r = ptr32(self._r)
+        w = ptr32(window)
+        cs = ptr32(r[_CS_AT])
+        fcs = ptr32(r[_FCS_AT])
+        # Conversions may be under way, for some us twice in 1000. A converter that is busy now and
+        # in all the time after the work below has a foreign entry.
+        busy = fcs[0] & _FCS_LEVEL | cs[0] & _CS_READY ^ _CS_READY
+        zero_mv = r[_ZERO_MV]
+        span_mv = r[_SPAN_MV]
+        i = 0
+        at = 2
+        while i < 2:
+            ring = ptr16(r[_RINGS + i])
+            place = (ptr32(r[_POINTERS + i])[0] - r[_RINGS + i]) >> 1
+            r[_NEW_PLACES + i] = place
+            w[at] = zero_mv + (ring[(place - 1) & (_RING - 1)] * span_mv >> 12)
+            w[at + 1] = zero_mv + (ring[(place - 2) & (_RING - 1)] * span_mv >> 12)
+            w[at + 2] = zero_mv + (ring[(place - 3) & (_RING - 1)] * span_mv >> 12)
+            at = 5
+            i += 1
+        at = 64
+        while busy and at:
+            at -= 1
+            busy = fcs[0] & _FCS_LEVEL | cs[0] & _CS_READY ^ _CS_READY
+        i = 0
+        while i < 2:
+            if not busy:
+                new = (r[_NEW_PLACES + i] - r[_PLACES + i]) & (_RING - 1)
+                r[_TAKEN + i] = (r[_TAKEN + i] + new) & 0x3FFFFFFF
+            r[_PLACES + i] = r[_NEW_PLACES + i]
+            i += 1
+        w[0] = r[_TAKEN]
+        w[1] = r[_TAKEN + 1]
+
+
+class Contactor:
+    """The contactor role, of functions of its pins; `r` [address of the FIFOs' levels, bit of ours
+    when empty, its address, pulses in a train].
+    """
+
+    def __init__(self, drive, closed, shunt_trip, machine, r):
+        self.drive = drive
+        self.closed = closed
+        self.shunt_trip = shunt_trip
+        self._machine = machine  # of PIO: what nobody refers to is collected
+        self._r = r
+
+    @micropython.viper
+    def feed(self):
+        """One train more, in place of what is still owed; nothing when the FIFO holds one."""
+        r = ptr32(self._r)
+        if ptr32(r[0])[0] & r[1]:
+            ptr32(r[2])[0] = r[3]
+
+
+def nothing(on=True):
+    """In place of an output that is not there."""
+
+
+class Inputs:
+    """The inputs role: `r` [address of the levels, which are active low, all, the levels and the
+    word of the last time, the masks of the eight].
+    """
+
+    def __init__(self, r, test):
+        self._r = r
+        self.tests_residual = test is not nothing
+        self.test_residual = test
+
+    @micropython.viper
+    def read(self) -> int:
+        """The word of the role."""
+        r = ptr32(self._r)
+        levels = (ptr32(r[0])[0] ^ r[1]) & r[2]
+        if levels == r[3]:
+            return r[4]
+        word = 0
+        i = 0
+        while i < 8:
+            if levels & r[5 + i]:
+                word |= 1 << i
+            i += 1
+        r[3] = levels
+        r[4] = word
+        return word
