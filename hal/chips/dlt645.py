@@ -17,11 +17,12 @@ from array import array
 
 from micropython import const
 
-from hal.chips import AGE, CELLS, MA, MHZ, MV, MW, WH, Meter, diff, field, ratio
+from hal.chips import AGE, CELLS, MA, MHZ, MV, MW, WH, Meter, diff, field
 
 READ_MS = 3600  # at 2400 baud, from silence, its address included
 
 _MASK = const((1 << 30) - 1)
+_MWH_PER_COUNT = const(10000 << 30)  # as hal.chips.ratio
 _SIZE = const(80)  # an echo of the question, an answer
 _FORGET_MS = const(4000)  # nothing that is this much older than the rest is ever told
 _SIGNED = (0, 3)  # the highest bit of currents and powers is their sign
@@ -83,7 +84,6 @@ class Dlt645(Meter):
         self._at = 0  # of the round
         self._round = 0
         self._values = array("i", [0] * CELLS)
-        self._by = ratio(10000, 1)
 
     def _step(self, now_ms):
         if self._n == _SIZE:
@@ -95,13 +95,11 @@ class Dlt645(Meter):
         passed_ms = diff(now_ms, self._asked_ms)
         if self._direction and passed_ms > self._sent_ms:
             self._direction(0)
-        if self._answered():
-            self._waits = False
-        elif passed_ms > self._late_ms:
-            self._waits = False
-            if self.cells[AGE] > _FORGET_MS:
-                self._at = self._round = 0
-                self._address = self._known
+        good = self._answered()
+        self._waits = good is None and passed_ms <= self._late_ms
+        if not self._waits and not good and self.cells[AGE] > _FORGET_MS:
+            self._at = self._round = 0
+            self._address = self._known
 
     def _item(self):
         return self._at if self._at < 2 else _TURNS[self._round & 3]
@@ -126,7 +124,7 @@ class Dlt645(Meter):
         self._line.write(out)
 
     def _answered(self):
-        # Whether the answer is among what was heard; it may still be good for nothing.
+        # Whether the answer is good; None: it is not among what was heard.
         heard = self._in
         for i in range(self._n - 11):
             end = i + 10 + heard[i + 9]
@@ -146,10 +144,8 @@ class Dlt645(Meter):
                         return True
                 elif address == self._address:
                     if code == 0xD1 or (code == 0x91 and data[:4] == self._identifier()):
-                        if self._take(code, data):
-                            self._next()
-                        return True
-        return False
+                        return self._take(code, data) and self._next()
+        return None
 
     def _take(self, code, data):
         item = self._item()
@@ -170,7 +166,7 @@ class Dlt645(Meter):
             if abs(value) > self._most[item] or (item == _FREQUENCY and value < 45000):
                 return False
             self._values[cell + i] = value
-        return item != _ENERGY or self.counted(self._values[WH], self._by, _MASK)
+        return item != _ENERGY or self.counted(self._values[WH], _MWH_PER_COUNT, _MASK)
 
     def _next(self):
         at = self._at
@@ -185,6 +181,7 @@ class Dlt645(Meter):
         if at == 2:
             self._at = 0
             self._round = self._round + 1 if self._round < 7 else 4
+        return True
 
 
 def _bcd(data, signed):

@@ -11,7 +11,7 @@ from array import array
 
 from micropython import const
 
-from hal.chips import CELLS, MW, WH, Meter, diff, field, ratio
+from hal.chips import CELLS, MW, WH, Meter, diff, field
 
 WAITING = const(0)
 DONE = const(1)
@@ -19,9 +19,8 @@ FAILED = const(2)  # silence, an exception, or nothing that makes sense
 
 _SIZE = const(96)  # an echo of the question, an answer of 40 registers
 _THINK_MS = const(240)  # what a meter may take to answer, and two ticks
-# CRC of each half byte, for 0xA001
-_CRC = (0x0000, 0xCC01, 0xD801, 0x1400, 0xF001, 0x3C00, 0x2800, 0xE401,
-        0xA001, 0x6C00, 0x7800, 0xB401, 0x5000, 0x9C01, 0x8801, 0x4400)  # fmt: skip
+_MWH_PER_WH = const(1000 << 30)  # as hal.chips.ratio
+_PARITY = {"none": None, "even": 0, "odd": 1}
 
 
 def crc(data):
@@ -30,8 +29,13 @@ def crc(data):
     """
     value = 0xFFFF
     for b in data:
-        value = value >> 4 ^ _CRC[(value ^ b) & 15]
-        value = value >> 4 ^ _CRC[(value ^ b >> 4) & 15]
+        # eight steps with 0xA001 in one: what a byte adds depends on its bits and their parity
+        b ^= value & 255
+        odd = b ^ b >> 4
+        odd ^= odd >> 2
+        value = value >> 8 ^ b << 6 ^ b << 7
+        if (odd ^ odd >> 1) & 1:
+            value ^= 0xC001
     return value
 
 
@@ -71,9 +75,9 @@ class Master:
         self._address = field(spec, "address", 1, 1, 247)
         baud = field(spec, "baud", baud, 1200, 115200)
         parity = spec.get("parity", "none")
-        if parity not in ("none", "even", "odd"):
-            raise ValueError('parity: expected "none", "even" or "odd", found %r' % (parity,))
-        self._line = buses.uart(spec, baud, {"even": 0, "odd": 1}.get(parity))
+        if parity not in _PARITY:
+            raise ValueError("parity: expected none, even or odd, found %r" % (parity,))
+        self._line = buses.uart(spec, baud, _PARITY[parity])
         self._direction = buses.output(spec["direction"]) if "direction" in spec else None
         self._baud = baud
         self._in = bytearray(_SIZE)
@@ -159,7 +163,6 @@ class RtuMeter(Meter):
         self._asked = False
         self._began_ms = 0
         self._values = array("i", [0] * CELLS)
-        self._by = ratio(1000, 1)
 
     def _step(self, now_ms):
         register, count, values = self._blocks[self._block]
@@ -177,7 +180,11 @@ class RtuMeter(Meter):
             self._block = 0
         elif self._block == len(self._blocks):
             self._block = 0
-            self._all()
+            values = self._values
+            if self.counted(values[WH], _MWH_PER_WH, (1 << 30) - 1):
+                for i in range(3, CELLS):
+                    self.cells[i] = values[i] if i == MW else abs(values[i])
+                self.fresh(self._began_ms)
 
     def _take(self, values):
         for cell, at, digits, least, most in values:
@@ -186,10 +193,3 @@ class RtuMeter(Meter):
                 return False
             self._values[cell] = value
         return True
-
-    def _all(self):
-        values = self._values
-        if self.counted(values[WH], self._by, (1 << 30) - 1):
-            for i in range(3, CELLS):
-                self.cells[i] = values[i] if i == MW else abs(values[i])
-            self.fresh(self._began_ms)

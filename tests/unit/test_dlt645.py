@@ -165,6 +165,19 @@ def test_beyond_its_range_is_none():
         assert one.cells[4] <= 230000 and one.cells[7] <= 16000
 
 
+def test_what_came_before_long_nonsense_is_not_told_after_it():
+    one = bench(baud=9600)
+    one.run(3000)
+    one.plant.mains_mhz = 70000  # no such frequency: every round ends there
+    one.run(10000)
+    assert one.cells[2] > 9000
+    one.plant.mains_mhz = 50000
+    one.plant.ma[0] = 1000
+    while one.run(20)[2] > 2000:
+        assert one.now_ms < 1 << 30
+    assert list(one.cells[3:]) == [50000, 230000, 0, 0, 1000, 0, 0, 230000]
+
+
 def test_a_meter_without_frequency():
     one = bench(baud=9600)
     one.chip.without.add(0x02800002)
