@@ -46,6 +46,13 @@ def attempt(title, function):
         return False, None
 
 
+def contract(function):
+    """The contract of a role, run on every virtual board."""
+    from tests.roles import virtual
+
+    return lambda: virtual.run(function)
+
+
 def main(paths):
     """Runs the tests in `paths`; returns the exit code."""
     passed = failed = 0
@@ -58,7 +65,10 @@ def main(paths):
         for name in sorted(dir(module)):
             if name == only or (not only and name.startswith("test_")):
                 title = "{}::{}".format(path, name)
-                if attempt(title, getattr(module, name))[0]:
+                function = getattr(module, name)
+                if "/roles/" in path:
+                    function = contract(function)
+                if attempt(title, function)[0]:
                     print("ok", title)
                     passed += 1
                 else:
@@ -73,4 +83,4 @@ if __name__ == "__main__":
     # A script's own directory comes first on the path; the tests import from the root.
     sys.path[0] = ""
     sys.path.append(".venv/umqtt")
-    sys.exit(main(sys.argv[1:] or ["tests/unit", "tests/control"]))
+    sys.exit(main(sys.argv[1:] or ["tests/unit", "tests/control", "tests/roles"]))

@@ -40,7 +40,7 @@ def micropython(paths):
     return [
         str(BIN / "micropython"),
         "tests/runner.py",
-        *(paths or ["tests/unit", "tests/control"]),
+        *(paths or ["tests/unit", "tests/control", "tests/roles"]),
     ]
 
 
