@@ -1,0 +1,166 @@
+"""Give a board its identity: station id, broker, credentials, certificates; and close its prompt.
+
+What is not given comes from the environment (VOLTPILE_STATION_ID, VOLTPILE_BROKER, VOLTPILE_USER,
+VOLTPILE_PASSWORD) or is asked on the terminal. Nothing of it is echoed, is an argument that others
+could see in the list of processes, or is returned by any command of Voltpile; what the board has
+and is not given anew stays. The board checks the whole before it takes effect.
+"""
+
+import base64
+import getpass
+import json
+import os
+import sys
+from pathlib import Path
+
+from . import port
+from .errors import BadInput
+
+ASKED = ("station_id", "broker", "user", "password")
+QUIET = ("user", "password")
+# where a certificate's or key's DER goes on the board
+TLS = {"ca": "tls/ca.der", "cert": "tls/cert.der", "key": "tls/key.der"}
+
+_KNOWN = """
+import json
+try:
+    with open("config.json") as _f:
+        print(" ".join(json.load(_f)))
+except (OSError, ValueError):
+    pass
+"""
+_MERGE = """
+def _merge(more):
+    import json, os
+    from firmware import config
+    try:
+        with open("config.json") as file:
+            given = json.load(file)
+    except (OSError, ValueError):
+        given = {}
+    given.update(more)
+    config.check(given, "config.json")
+    with open("config.new", "w") as file:
+        json.dump(given, file)
+    os.rename("config.new", "config.json")
+"""
+_MKDIR = """
+import os
+try:
+    os.mkdir("tls")
+except OSError:
+    pass
+"""
+
+
+def arguments(parser):
+    """Declare the sub-command's arguments."""
+    port.argument(parser)
+    parser.add_argument("--from", dest="source", metavar="FILE.json",
+                        help="fields of config.json; no questions are asked then")
+    for name, what in (("ca", "the certificate that the broker's must be signed by"),
+                       ("cert", "the pile's own certificate"), ("key", "its private key")):
+        parser.add_argument("--" + name, metavar="FILE", help=what + ", PEM or DER")
+    parser.add_argument("--production", action="store_true",
+                        help="close the prompt for good: only erasing the board opens it again")
+
+
+def from_file(path):
+    """The fields in the file `path`."""
+    try:
+        given = json.loads(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise BadInput("--from: expected a file with JSON, found %s: %s"
+                       % (path, error.strerror)) from None
+    except ValueError:
+        raise BadInput("--from: expected JSON in %s, found none" % path) from None
+    if not isinstance(given, dict):
+        raise BadInput("--from: expected a JSON object in %s, found none" % path)
+    return given
+
+
+def from_environment():
+    """The fields that the environment has."""
+    return {name: os.environ["VOLTPILE_" + name.upper()] for name in ASKED
+            if "VOLTPILE_" + name.upper() in os.environ}
+
+
+def ask(given, known):
+    """Ask for what is neither given nor on the board; an empty answer leaves it out."""
+    for name in ASKED:
+        if name in given:
+            continue
+        kept = " (empty: as it is)" if name in known else ""
+        prompt = "%s%s: " % (name.replace("_", " "), kept)
+        answer = getpass.getpass(prompt) if name in QUIET else input(prompt).strip()
+        if answer:
+            given[name] = answer
+    return given
+
+
+def checked(given, known):
+    """Check what can be checked before a board is touched."""
+    sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+    from firmware import config
+
+    tried = dict(given)
+    if "station_id" in known:
+        tried.setdefault("station_id", "known")
+    try:
+        config.check(tried, "the configuration")
+    except ValueError as error:
+        raise BadInput(str(error)) from None
+
+
+def der(path, option):
+    """The DER in a PEM or DER file."""
+    try:
+        data = Path(path).read_bytes()
+    except OSError as error:
+        raise BadInput("--%s: expected a file, found %s: %s"
+                       % (option, path, error.strerror)) from None
+    if b"-----BEGIN" in data:
+        body = data.split(b"-----BEGIN", 1)[1].split(b"-----", 1)[1].split(b"-----END", 1)[0]
+        if b"ENCRYPTED" in body or b"ENCRYPTED" in data.split(b"\n", 1)[0]:
+            raise BadInput("--%s: expected a key without a password in %s: a board cannot ask for"
+                           " it" % (option, path))
+        try:
+            data = base64.b64decode(b"".join(body.split()), validate=True)
+        except ValueError:
+            raise BadInput("--%s: expected base64 between BEGIN and END in %s" % (option, path)
+                           ) from None
+    if data[:1] != b"\x30":
+        raise BadInput("--%s: expected PEM or DER in %s, found neither" % (option, path))
+    return data
+
+
+def main(args):
+    """Run the sub-command; returns the exit code."""
+    given = from_file(args.source) if args.source else from_environment()
+    tls = {name: der(getattr(args, name), name) for name in TLS if getattr(args, name)}
+    with port.Port(args.port) as board:
+        board.bench()
+        known = board.run(_KNOWN).split()
+        if not args.source and sys.stdin.isatty():
+            ask(given, known)
+        checked(given, known)
+        if not given and not tls and not args.production:
+            board.leave(2)
+            raise BadInput("expected something to provision, found nothing: answer the questions,"
+                           " or give --from, --ca, --cert, --key or --production")
+        for name, data in tls.items():
+            board.run(_MKDIR)
+            board.write(TLS[name] + ".new", data)
+            board.run("os.rename(%r, %r)" % (TLS[name] + ".new", TLS[name]))
+        if given or not known:
+            board.run(_MERGE)
+            board.run("_merge(json.loads(%r))" % json.dumps(given))
+        print("written: %s" % (", ".join(sorted(given) + sorted(TLS[name] for name in tls))
+                               or "nothing new"))
+        if args.production:
+            board.run("open('production', 'w').close()")
+        hello = port.judge(board.leave())
+    print(hello)
+    if args.production:
+        print("in production: the prompt is closed, and only erasing the board opens it again")
+    return 0
