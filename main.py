@@ -6,6 +6,8 @@ try:
     from firmware import config
 
     settings = config.load("config.json")
+    del config
+    hal.let_go(("firmware.config",))
     board = hal.start("board.json")
     if board:
         from firmware.station import VERSION, Station

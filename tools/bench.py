@@ -36,7 +36,7 @@ def uplink():
 def size():
     if not (REPO / "tools/size.py").exists():
         return None
-    return importlib.import_module("tools.size").measure()
+    return importlib.import_module("tools.size").bench()
 
 
 def sim():

