@@ -110,9 +110,12 @@ class Mfrc522(card.Reader):
         state = self._state
         if state == _HALT:
             return _WAKE  # it has no answer
-        if not irq & 0x20 or not 1 <= n <= 5 or error & 0x13:
-            if state == _WAKE and not irq & 0x20:
+        if state == _WAKE:
+            if irq & 0x20:
+                self._present_ms = self._now_ms  # a card that cannot be read is not gone
+            else:
                 self._polled(None)
+        if not irq & 0x20 or not 1 <= n <= 5 or error & 0x13:
             return _WAKE
         if state == _WAKE:  # two cards may have answered in one another's way
             self._uid_so_far = b""

@@ -99,6 +99,7 @@ def test_two_cards_at_once():
         ("D14B0A54", "D14B0AD4"),
         ("01020304", "FEFDFCFB"),
         ("04A1B2C3D4E5F6", "04A1B2C3D4E576"),
+        ("04A1B2C3D4E5F6", "05A1B2C3D4E5F6"),
         ("04A1B2C3D4E5F6", "D14B0A54"),
         ("04112233445566778899", "04112233445566778898"),
     ):
@@ -165,6 +166,99 @@ def test_stuck_noisy_and_a_dip_of_the_supply():
     bench.chip.present(CARDS[2])
     assert bench.run(1000) <= 400
     assert bench.told == list(CARDS)
+
+
+def forge(chip, change):
+    """Let `change(question, due)` alter each answer: [us, irq, error, collision, FIFO, bits]."""
+    transceive = chip._transceive
+
+    def forged():
+        question = chip._fifo
+        transceive()
+        if chip._due:
+            change(question, chip._due)
+
+    chip._transceive = forged
+
+
+def test_answers_that_make_no_sense_are_none():
+    sak = b"\x04" + emulation.crc_a(b"\x04")
+    last = b"\x08" + emulation.crc_a(b"\x08")
+
+    def put(begins, **what):
+        def change(question, due):
+            if question.startswith(begins):
+                due[2] = what.get("error", due[2])
+                due[3] = what.get("collision", due[3])
+                due[4] = what.get("fifo", due[4])
+
+        return change
+
+    def ever_later(question, due):
+        # collisions one after the other, and more bytes than there is room for
+        if question[0] == 0x93:
+            known = ((question[1] >> 4) - 2) * 8 + (question[1] & 7)
+            due[2:5] = [8, min(known + 4, 31), bytes(5)]
+
+    for uid, change in (
+        (CARDS[0], ever_later),
+        (CARDS[0], put(b"\x93", fifo=bytes(9))),
+        (CARDS[0], put(b"\x52", error=2)),
+        (CARDS[0], put(b"\x93\x20", error=1)),
+        (CARDS[0], put(b"\x93\x20", fifo=b"\xd1\x4b\x0a\x54")),
+        (CARDS[0], put(b"\x93\x20", fifo=b"\xd1\x4b\x0a\x54\xc5")),  # another BCC
+        (CARDS[0], put(b"\x93\x20", fifo=b"\xd1\x4b\x0a\x54\xc4\0")),
+        (CARDS[0], put(b"\x93\x20", error=8, collision=0x25)),  # position not valid
+        (CARDS[0], put(b"\x93", error=8, collision=1)),  # again and again
+        (CARDS[0], put(b"\x93\x70", fifo=b"\x08\0\0")),
+        (CARDS[0], put(b"\x93\x70", fifo=last[:2])),
+        (CARDS[0], put(b"\x93\x70", error=4)),
+        (CARDS[0], put(b"\x93\x70", fifo=sak)),  # more to come without a cascade tag
+        (CARDS[1], put(b"\x93\x70", fifo=last)),  # a cascade tag with nothing to come
+        (CARDS[1], put(b"\x95\x70", fifo=sak)),
+    ):
+        bench = Bench()
+        bench.run(500)
+        forge(bench.chip, change)
+        bench.chip.present(uid)
+        bench.run(2000)
+        assert bench.told == [], (uid, bench.told)
+        del bench.chip._transceive
+        bench.run(500)
+        assert bench.told == [uid]
+
+
+def test_a_card_that_answers_badly_is_not_gone():
+    for begins in (b"\x52", b"\x93"):
+        bench = Bench()
+        bench.chip.present(CARDS[0])
+        bench.run(500)
+
+        def change(question, due, begins=begins):
+            if question.startswith(begins):
+                due[2] = 2
+                if begins != b"\x52":
+                    due[1] = 0x41  # none in time
+
+        forge(bench.chip, change)
+        bench.run(3000)
+        del bench.chip._transceive
+        bench.run(1000)
+        assert bench.told == [CARDS[0]]
+
+
+def test_a_setting_that_was_lost_is_set_again():
+    settings = ((0x2A, 0), (0x2B, 0), (0x2D, 0), (0x15, 0), (0x14, 0x80), (0x0E, 0x80))
+    for register, value in settings:
+        bench = Bench()
+        bench.run(500)
+        assert not bench.chip._selected
+        bench.chip._registers[register] = value
+        bench.run(100)
+        now = [bench.chip._registers[register] for register, _ in settings]
+        assert now[:5] == [0x80, 0xA9, 200, 0x40, 0x83] and not now[5] & 0x80
+        bench.chip.present(CARDS[0])
+        assert bench.run(500) <= mfrc522.READ_MS
 
 
 def test_what_a_tick_costs():
