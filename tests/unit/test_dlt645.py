@@ -52,27 +52,90 @@ def test_the_facts_frames_of_both_sides():
     assert emulation.frame(ADDRESS, 0x91, kwh) == bytes.fromhex(KWH_123456)
 
 
-def test_the_facts_answers_are_read():
-    def answer(di, number, size):
-        question = emulation.frame(ADDRESS, 0x11, di)
-        return question, emulation.frame(ADDRESS, 0x91, di + emulation.bcd(number, size))
-
-    line = Said(
-        dict(
-            [
-                (bytes.fromhex(READ_U), bytes.fromhex(U_2205)),
-                (bytes.fromhex(READ_KWH), bytes.fromhex(KWH_123456)),
-                answer(b"\0\1\2\2", -7654, 3),
-                answer(b"\0\0\3\2", -16880, 3),
-                answer(b"\2\0\x80\2", 4998, 2),
-            ]
-        )
-    )
-    meter = dlt645.make(chips.Buses(line), dict(SPEC, address="123456789012"))
-    for now_ms in range(0, 1000, 20):
+def told(forge=None, known=True):
+    """The line and the meter after 2 s of answers, of which that about the voltage is forged:
+    `forge(answer)` changes the bytes from 68 to the last of the data.
+    """
+    line = Said({})
+    for di, number, size in (
+        (b"\0\1\1\2", 2205, 2),
+        (b"\0\0\1\0", 123456, 4),
+        (b"\0\1\2\2", -7654, 3),
+        (b"\0\0\3\2", -16880, 3),
+        (b"\2\0\x80\2", 4998, 2),
+    ):
+        answer = emulation.frame(ADDRESS, 0x91, di + emulation.bcd(number, size))
+        if forge and di[2] == 1 and size == 2:
+            body = bytearray(answer[4:-2])
+            end = forge(body) or 0x16
+            answer = bytes(body) + bytes((sum(body) & 255, end))
+        line.answers[emulation.frame(ADDRESS, 0x11, di)] = answer
+    spec = dict(SPEC, address="123456789012") if known else SPEC
+    meter = dlt645.make(chips.Buses(line), spec)
+    for now_ms in range(0, 2000, 20):
         meter.tick(now_ms)
+    return line, meter
+
+
+def test_the_facts_answers_are_read():
+    line, meter = told()
     assert list(meter.cells[3:]) == [49980, 220500, 0, 0, 7654, 0, 0, -1688000]
     assert meter.cells[2] < 400 and bytes.fromhex(READ_U) in line.asked
+
+
+def test_answers_of_another_make_are_none():
+    def put(i, value):
+        def forge(body):
+            body[i] = value
+
+        return forge
+
+    def longer(body):
+        body[9] += 1
+        body.append(0x33)
+
+    def wrong_end(body):
+        return 0x17
+
+    assert told(lambda body: None)[1].cells[2] < 400
+    for forge in (
+        put(1, 0x13),  # another meter
+        put(7, 0x69),
+        put(8, 0xB1),  # more follows
+        put(8, 0x11),  # a question
+        put(11, 0x35),  # another value
+        put(14, 0x0A + 0x33),  # no digit
+        put(14, 0xA0 + 0x33 & 255),
+        put(15, 0xFF + 0x33 & 255),
+        put(15, 0x30 + 0x33),  # 3005.5 V
+        longer,
+        wrong_end,
+    ):
+        assert told(forge)[1].cells[2] == 1 << 29
+
+
+def test_only_an_address_is_one():
+    question = bytes.fromhex(READ_ADDRESS)
+    for answer, good in (
+        (emulation.frame(ADDRESS, 0x93, ADDRESS), True),
+        (emulation.frame(ADDRESS, 0x91, ADDRESS), False),
+        (emulation.frame(ADDRESS, 0x93, b"\1" + ADDRESS[1:]), False),
+    ):
+        line = Said({question: answer})
+        meter = dlt645.make(chips.Buses(line), SPEC)
+        for now_ms in range(0, 1500, 20):
+            meter.tick(now_ms)
+        assert (line.asked[-1] != question) == good
+
+
+def test_noise_as_long_as_the_buffer():
+    one = bench(baud=9600)
+    one.run(2000)
+    for _ in range(60):
+        one.chip._say(bytes(80), one.plant.now_us)  # and in the midst of it an answer
+        one.run(200)
+    one.run(2000)
+    assert one.cells[2] < 1000
 
 
 def test_an_hour_within_its_resolution():
@@ -181,6 +244,12 @@ def test_what_came_before_long_nonsense_is_not_told_after_it():
 def test_a_meter_without_frequency():
     one = bench(baud=9600)
     one.chip.without.add(0x02800002)
+    one.run(3000)
+    assert one.cells[2] < 1000 and one.cells[3] == 0
+    one.chip.without = set()
+    one.run(3000)
+    assert one.cells[3] == 50000
+    one.chip.without = {0x02800002}
     one.run(3000)
     assert one.cells[2] < 1000 and one.cells[3] == 0
     one.chip.without.add(0x02010100)

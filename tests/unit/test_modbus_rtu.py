@@ -66,13 +66,21 @@ def test_an_answer_in_pieces_behind_an_echo_and_noise():
     assert master.poll(90) == DONE and bytes(master.data) == b"\x43\x66\0\0"
 
 
+def sealed(text):
+    data = bytes.fromhex(text)
+    return data + emulation.crc(data)
+
+
 def test_wrong_answers_are_none():
     for wrong in (
         ANSWER[:-1],
         ANSWER[:-1] + b"\x1e",
         b"\x02" + ANSWER[1:],
-        bytes.fromhex("020404436600003D1F"),  # another meter's
-        bytes.fromhex("01040243660C0B"),  # another question's
+        sealed("02040443660000"),  # another meter's
+        sealed("0104024366"),  # another question's
+        sealed("01030443660000"),  # another function's
+        sealed("018306"),
+        sealed("018406")[:-1] + b"\0",
         bytes(200),
         b"\x01\x04\x04" * 40,
     ):
@@ -111,6 +119,29 @@ def test_the_question_waits_for_a_quiet_line():
     assert not wire.said
     master.poll(220)
     assert len(wire.said) == 1
+
+
+def test_the_next_question_waits_too():
+    wire = Wire()
+    master = modbus_rtu.Master(Buses(wire), {"baud": 1200}, 9600)
+    master.ask(4, 0, 2)
+    for now_ms in (0, 20, 40):
+        master.poll(now_ms)
+    wire.heard = ANSWER
+    assert len(wire.said) == 1 and master.poll(300) == DONE
+    master.ask(4, 0, 2)
+    master.poll(320)
+    assert len(wire.said) == 1
+    master.poll(340)
+    assert len(wire.said) == 2
+
+
+def test_noise_as_long_as_the_buffer():
+    wire, master = asked()
+    wire.heard = bytes(96)
+    assert master.poll(60) == WAITING
+    wire.heard = ANSWER
+    assert master.poll(80) == DONE
 
 
 def test_the_direction_pin():
@@ -167,6 +198,7 @@ def test_singles_in_integers():
     for text in ("7F800000", "FF800000", "7FC00000", "7F7FFFFF", "4E800000", "4E7FFFFF"):
         assert read(text) is None
     assert read("4E7FFFFF", 0) == 1073741760
+    assert read("4E800000", 0) is None and read("7F7FFFFF", 0) is None
     assert read("49742400") == 1000000000  # 1e6
 
 

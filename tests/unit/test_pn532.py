@@ -157,6 +157,68 @@ def test_busy_wrong_errors_and_a_dip_of_the_supply():
         assert bench.told == [CARDS[0], CARDS[1], CARDS[2], CARDS[0]]
 
 
+def test_answers_that_make_no_sense_are_none():
+    # 00 00 FF LEN LCS D5 4B NbTg Tg SENS_RES(2) SEL_RES length identifier DCS 00
+    def put(i, value, sealed=True):
+        def forge(data):
+            data[i] = value
+            if sealed:
+                data[4] = -data[3] & 255
+                data[-2] = -sum(data[5:-2]) & 255
+            return data
+
+        return forge
+
+    def empty(data):
+        return emulation.frame(0xD5, b"\x4b")
+
+    def short(data):
+        return emulation.frame(0xD5, bytes(data[6:10]))
+
+    none = bytes.fromhex("0000FF03FDD54B01DF00")
+    assert put(7, 1)(bytearray(emulation.frame(0xD5, b"\x4b\0"))) == none
+    for forge in (
+        put(1, 1),
+        put(2, 0xFE),
+        put(3, 21),
+        put(4, 0, False),
+        put(-2, 0, False),
+        put(5, 0xD4),
+        put(6, 0x49),
+        put(7, 2),
+        put(12, 5),
+        put(12, 10),
+        empty,
+        short,
+    ):
+        bench = Bench(I2C)
+        answer = bench.chip._answer
+
+        def forged(data, t_us, answer=answer, forge=forge):
+            answer(bytes(forge(bytearray(data))) if data[6:7] == b"\x4b" else data, t_us)
+
+        bench.run(500)
+        bench.chip._answer = forged
+        bench.chip.present(CARDS[1])
+        bench.run(2000)
+        # while it begins anew, its settings are answered
+        assert bench.told == [], bench.told
+        bench.chip._answer = answer
+        bench.run(1000)
+        assert bench.told == [CARDS[1]]
+
+
+def test_noise_as_long_as_the_buffer():
+    bench = Bench(UART)
+    bench.run(500)
+    bench.chip.present(CARDS[1])
+    for _ in range(50):
+        bench.chip._say(bytes(64), bench.plant.now_us)  # and in the midst of it an answer
+        bench.run(20)
+    assert bench.run(1000) is None or bench.told
+    assert bench.told == [CARDS[1]]
+
+
 def test_an_echo_of_its_own_commands_is_looked_past():
     bench = Bench(UART)
     bench.chip.echo = True
