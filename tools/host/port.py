@@ -257,6 +257,11 @@ class Port:
         with self._words("interrupting"):
             self._transport.enter_raw_repl(soft_reset=False, timeout_overall=5)
 
+    def friendly(self):
+        """Leave the prompt as people know it, for another program."""
+        with self._words("leaving"):
+            self._transport.exit_raw_repl()
+
     def hashes(self, paths, advance=lambda n: None):
         """{path: SHA-256 in hex} of those of `paths` that are on the board, read there."""
         if "hashes" not in self._helpers:

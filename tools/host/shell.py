@@ -19,6 +19,7 @@ def main(args):
     """Run the sub-command; returns the exit code."""
     with port.Port(args.port) as board:
         board.bench()
+        board.friendly()
     device = os.path.realpath(args.port) if os.path.exists(args.port) else args.port
     done = subprocess.run([sys.executable, "-m", "mpremote", "connect", device, "resume", "repl"],
                           check=False)
