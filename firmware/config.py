@@ -10,6 +10,12 @@ FIELDS = {
     "root": (str, "ocpp", 1, 40),
     "user": (str, "", 0, 80),
     "password": (str, "", 0, 80),
+    # hal/mcu reads these itself, on a board that has such a link
+    "wifi_ssid": (str, "", 0, 32),
+    "wifi_password": (str, "", 0, 63),
+    "modem_apn": (str, "", 0, 63),
+    "modem_user": (str, "", 0, 63),
+    "modem_password": (str, "", 0, 63),
     "keepalive_s": (int, 30, 5, 600),
     "sample_interval_s": (int, 60, 1, 86400),
     "connection_timeout_s": (int, 60, 5, 3600),
@@ -31,7 +37,8 @@ FIELDS = {
 }
 
 
-_SECRET = ("user", "password")  # no message repeats them
+# no message repeats them
+_SECRET = ("user", "password", "wifi_password", "modem_user", "modem_password")
 
 
 def load(path):

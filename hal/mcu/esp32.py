@@ -12,7 +12,7 @@ _PULSE_US = esp32_tick.PULSE_US
 _PULSES = const(40)  # an RMT block holds 48 symbols on S3 and C3: none needs an interrupt
 
 # What is let go of once the board runs.
-BOOT_ONLY = ("hal.mcu.board_file", "hal.mcu.port", "hal.mcu.esp32")
+BOOT_ONLY = ("hal.mcu.board_file", "hal.mcu.port", "hal.mcu.secrets", "hal.mcu.esp32")
 
 make_safe = port.make_safe
 retained = esp32_tick.retained

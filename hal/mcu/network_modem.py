@@ -10,8 +10,6 @@ import machine
 import network
 from micropython import const
 
-from hal.mcu import secrets
-
 _ANSWER_MS = const(3000)
 _DIAL_MS = const(60000)  # also until PPP has an address
 _OFF_MS = const(5000)
@@ -23,7 +21,9 @@ _PPP = const(100)
 
 
 def make(spec, buses):
-    """The link; without an access point's name among the secrets it uses the SIM's own."""
+    """The link; without an access point's name in the configuration it uses the SIM's own."""
+    from hal.mcu import secrets
+
     uart = machine.UART(
         spec["uart"],
         spec.get("baud", 115200),

@@ -5,13 +5,13 @@ from time import ticks_diff
 import network
 from micropython import const
 
-from hal.mcu import secrets
-
 _AGAIN_MS = const(20000)
 
 
 def make(spec, buses):
-    """The link; without a network's name among the secrets it stays off."""
+    """The link; without a network's name in the configuration it stays off."""
+    from hal.mcu import secrets
+
     return Wifi(secrets.of("wifi"))
 
 

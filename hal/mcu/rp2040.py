@@ -77,7 +77,7 @@ _PIO_HZ = const(64000)
 _PULSE_CYCLES = const(64)
 
 # What is let go of once the board runs.
-BOOT_ONLY = ("hal.mcu.board_file", "hal.mcu.port", "hal.mcu.rp2040")
+BOOT_ONLY = ("hal.mcu.board_file", "hal.mcu.port", "hal.mcu.secrets", "hal.mcu.rp2040")
 
 make_safe = port.make_safe
 retained = rp2040_tick.retained

@@ -111,26 +111,25 @@ _clock = array("i", [_TIMERAWL, 0, 0])  # address, when the last tick began in u
 
 
 @micropython.viper
-def _due() -> int:
-    # Ticks missed while interrupts were off come back to back: only the first may count.
+def _on_timer(_):
     r = ptr32(_clock)
     now_us = ptr32(r[0])[0]
+    # Ticks missed while interrupts were off come back to back: only the first may count.
     if (now_us - r[1]) & 0x3FFFFFFF < _EARLY_US:
-        return 0
+        return
     r[1] = now_us
-    return 1
+    # An exception that left this function would end the timer for good.
+    try:
+        _tick(ticks_ms())  # pyright: ignore[reportOptionalCall]
+    except BaseException:
+        _clock[_ERRORS] = 1
+        _open()
 
 
 @micropython.native
-def _on_timer(_):
-    # An exception that left this function would end the timer for good.
-    try:
-        if _due():
-            _tick(ticks_ms())  # pyright: ignore[reportOptionalCall]
-    except BaseException:
-        _clock[_ERRORS] = 1
-        for drive in _drives:  # pyright: ignore[reportOptionalIterable]
-            drive(False)
+def _open():
+    for drive in _drives:  # pyright: ignore[reportOptionalIterable]
+        drive(False)
 
 
 class Analogue:

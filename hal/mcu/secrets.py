@@ -1,14 +1,17 @@
-"""What only this pile knows, from `secrets.json`: {"wifi": {"ssid", "password"}, "modem": {"apn",
-"user", "password"}}. `pile.py provision` writes it; no command gives it back.
+"""What a link needs to know of the pile's configuration, config.json; let go of once the board is
+made.
 """
 
 import json
 
 
 def of(kind):
-    """The object of `kind`; {} when there is none, or no file that can be read."""
+    """The fields that begin with `kind` and "_", without that; {} when the file cannot be read."""
     try:
-        with open("secrets.json") as file:
-            return json.load(file).get(kind, {})
-    except (OSError, ValueError):
+        with open("config.json") as file:
+            given = json.load(file)
+        return {
+            name[len(kind) + 1 :]: given[name] for name in given if name.startswith(kind + "_")
+        }
+    except (OSError, TypeError, ValueError):
         return {}

@@ -5,6 +5,7 @@ from array import array
 
 import pytest
 
+from firmware import config
 from tests.host import fake_port
 from tests.host.fake_rp2040 import Chip, load, load_port
 from tests.host.test_rp2040 import HIGH, LOW, MV, ONE, SPEC, Pile
@@ -208,9 +209,9 @@ def test_the_calendar(chip):
 @pytest.fixture
 def secrets(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "secrets.json").write_text(
-        json.dumps({"wifi": {"ssid": "depot", "password": "p"}, "modem": {"apn": "iot"}})
-    )
+    given = {"station_id": "CP-1", "wifi_ssid": "depot", "wifi_password": "p", "modem_apn": "iot"}
+    (tmp_path / "config.json").write_text(json.dumps(given))
+    assert config.load("config.json")["wifi_ssid"] == "depot"
 
 
 def wifi():
@@ -242,9 +243,9 @@ def test_wifi_connects_and_connects_again(secrets):
 
 def test_wifi_without_a_name_stays_off(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    for text in (None, "{}", "nonsense"):
+    for text in (None, "{}", "nonsense", "[]", "5"):
         if text is not None:
-            (tmp_path / "secrets.json").write_text(text)
+            (tmp_path / "config.json").write_text(text)
         link = wifi()
         link.tick(0)
         assert link._wlan.log == [] and not link.up()

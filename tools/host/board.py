@@ -172,8 +172,7 @@ def modules(spec):
     boot, main and firmware. A virtual board's are not among them.
     """
     wanted = ["hal", "hal.mcu." + spec["mcu"]]
-    # hal.mcu.common loads these by name, the first two for others than the outlets
-    wanted += ["hal.mcu.rtc"]
+    wanted += ["hal.mcu.rtc", "hal.mcu.secrets"]  # imported within functions
     wanted += ["hal.chips." + chip["chip"] for _, chip, _ in chips(spec)]
     wanted += ["hal.mcu.network_" + link["kind"] for link in spec.get("network", ())]
     found = set()
