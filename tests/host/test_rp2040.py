@@ -9,7 +9,7 @@ from array import array
 
 import pytest
 
-from tests.host.fake_rp2040 import Chip, load
+from tests.host.fake_rp2040 import FCS, Chip, load
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 HIGH, LOW = 3000, 410  # counts: 6972 and -11998 mV
@@ -198,6 +198,28 @@ def test_a_conversion_under_way_does_not_stop_them():
 
     pile.chip.read = slowly
     assert busy == [] and pile.counts() != before and busy
+
+
+def test_conversions_that_follow_one_another_do_not_stop_them():
+    # Two outlets and another input convert for 6 us: longer than the tick's work takes.
+    pile = Pile()
+    pile.module.also(pile.board._circle, 27)
+    pile.chip.run(10000)
+    before = pile.counts()
+    pile.chip.run(1990.2 - 1000)
+    read = pile.chip.read
+    looks = []
+
+    def in_time(address, size=4):
+        if address == FCS:
+            looks.append(bool(pile.chip.converting))
+            pile.chip.run(0.2)
+        return read(address, size)
+
+    pile.chip.read = in_time
+    after = pile.counts()
+    assert looks[0] and looks[1] and not looks[-1] and 4 < len(looks) < 64
+    assert after != before and after[0] > before[0]
 
 
 def test_the_sampler_is_started_anew_when_it_stood_still():
