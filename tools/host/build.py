@@ -1,6 +1,7 @@
 """What a board needs of firmware/ and hal/, compiled for its processor."""
 
 import ast
+import functools
 import hashlib
 import importlib.util
 import json
@@ -23,7 +24,6 @@ VIRTUAL = REPO / "hal" / "virtual" / "board.json"
 LAYERS = {"rp2040": "hal.mcu.rp2040", "esp32": "hal.mcu.esp32", "virtual": "hal.virtual.board"}
 PLATFORMS = {"rp2040": "rp2", "esp32": "esp32", "virtual": "linux"}
 _RISC_V = ("esp32c3", "esp32c6")
-_VIPER = "firmware.safety.core"
 _FOR_PEOPLE = ("$schema", "why", "pins")  # fields of a board file that its controller can spare
 # These first: with them a board can end by itself what a cut has left undone.
 _FIRST = ("hal/__init__.mpy", "hal/installed.mpy", "boot.py")
@@ -99,6 +99,7 @@ def modules(spec):
     return sorted(found)
 
 
+@functools.cache
 def _tool(name):
     """A module of tools/, by its file: that directory is no package."""
     found = importlib.util.spec_from_file_location(name, REPO / "tools" / (name + ".py"))
@@ -114,7 +115,7 @@ def compiled(name, spec, march, scratch):
     path = UMQTT / "umqtt" / "simple.py" if name == "umqtt.simple" else board.source(name)
     shown = "umqtt/simple.py" if name == "umqtt.simple" else path.relative_to(REPO)
     text = path.read_text(encoding="utf-8")
-    if name == _VIPER and spec["mcu"] == "rp2040":
+    if spec["mcu"] == "rp2040" and name in _tool("viper").MODULES:
         text = _tool("viper").typed(text)
         path = scratch / "typed.py"
         path.write_text(text, encoding="utf-8")
