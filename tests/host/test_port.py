@@ -1,7 +1,6 @@
 """hal/mcu/port.py, rtc.py, network_*.py and the RP2040's further analogue inputs on models."""
 
 import json
-from array import array
 
 import pytest
 
@@ -103,22 +102,6 @@ def test_a_chip_that_refuses_is_named_with_its_role_and_file(tmp_path):
             load(Chip()).make(spec, "board.json")
     with pytest.raises(ValueError, match=r"board\.json\.memory: kbit"):
         load(Chip()).make({**ONE, "memory": {"chip": "fm24", **I2C}}, "board.json")
-
-
-def test_the_billing_meter_counts_and_the_older_reading_is_told():
-    place = {
-        **ONE["outlets"][0],
-        "meter": {"chip": "bl0942", "uart": 1, "tx": 4, "rx": 5},
-        "billing": {"chip": "dlt645", "uart": 0, "tx": 0, "rx": 1},
-    }
-    board = load(Chip()).make({**ONE, "outlets": [place]}, "board.json")
-    meter = board.outlets[0].meter
-    meter._meter.cells[0:5] = array("i", [1, 2, 300, 50000, 230000])
-    meter._billing.cells[0:5] = array("i", [70, 80, 400, 1, 1])
-    into = array("i", [0] * 11)
-    meter.read(into)
-    assert list(into)[:5] == [70, 80, 400, 50000, 230000]
-    assert len(board.devices) == 2
 
 
 # --- RP2040: other analogue inputs are links of the circle ---
