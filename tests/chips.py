@@ -40,6 +40,9 @@ class Load:
     def energy_mwh(self):
         return self._fj // (3600 * 10**9)
 
+    def energy_mj(self):
+        return self._fj // 10**9
+
     def at(self, t_us, function, argument=None):
         self.queue.append([t_us, function, argument])
 

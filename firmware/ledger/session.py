@@ -2,7 +2,7 @@
 
 It starts when somebody is authorised and ends when the vehicle has left or the authorisation has
 ended, whichever is first (TxStartPoint Authorized; TxStopPoint EVConnected, Authorized), always
-after the contactor has opened: no watt-hour is lost.
+after the contactor has opened and the meter was read again: no watt-hour is lost.
 """
 
 from array import array
@@ -16,6 +16,10 @@ STARTED = const(0)
 UPDATED = const(1)
 ENDED = const(2)
 _EVENTS = ("Started", "Updated", "Ended")
+_AGE = const(2)  # of a meter's reading, in ms
+_MW = const(10)
+_NO_MW = const(20000)
+_SILENT_MS = const(2000)
 _CONTEXTS = ("Transaction.Begin", "Sample.Periodic", "Transaction.End")
 
 
@@ -56,6 +60,7 @@ class Session:
         self._reading = array("i", [0] * 11)
         self._seq = 0
         self._state = 0
+        self._opened_ms = None  # when the contactor was seen open, while ending
         self._ending = None  # (stopped reason, trigger) while the contactor is still to open
         self._now_ms = 0
         self._sampled_ms = 0
@@ -71,7 +76,7 @@ class Session:
         self.token = token
         self._token_type = token_type
         self._seq = 0
-        self._ending = None
+        self._ending = self._opened_ms = None
         self._sampled_ms = self._unplugged_ms = self._now_ms
         self.outlet.authorise()
         self._state = self.outlet.charging_state
@@ -102,7 +107,7 @@ class Session:
         elif diff(now_ms, self._unplugged_ms) >= self._timeout_ms:
             self.stop("Timeout", "EVConnectTimeout")
         if self._ending:
-            if not outlet.energised and not self._contactor.closed():
+            if self._last_reading(now_ms):
                 self._state = outlet.charging_state
                 self._event(ENDED, self._ending[1], self._ending[0])
                 self.transaction_id = self.token = None
@@ -117,6 +122,20 @@ class Session:
             self._event(UPDATED, trigger)
         elif diff(now_ms, self._sampled_ms) >= self._sample_ms:
             self._event(UPDATED, "MeterValuePeriodic")
+
+    def _last_reading(self, now_ms):
+        # Whether the contactor is open and the meter was read since; a silent meter is not waited
+        # for.
+        if self.outlet.energised or self._contactor.closed():
+            self._opened_ms = None
+            return False
+        if self._opened_ms is None:
+            self._opened_ms = now_ms
+        open_ms = diff(now_ms, self._opened_ms)
+        self._meter.read(self._reading)
+        # Its power is a mean: what it shows may be what flowed before.
+        still = self._reading[_AGE] <= open_ms and self._reading[_MW] < _NO_MW
+        return still or open_ms >= _SILENT_MS
 
     def _event(self, kind, trigger, reason=None, remote_id=None):
         event = _Event()

@@ -9,6 +9,7 @@ from array import array
 from micropython import const
 
 NEVER_MS = const(1 << 29)  # the age of what was never read
+_LONG_MS = const(2000)  # for longer no power is taken to have been the same
 _MASK = const((1 << 30) - 1)
 _HALF = const(1 << 29)
 
@@ -100,6 +101,8 @@ class Meter:
         self._most_mw = most_mw
         self._now_ms = None
         self._rest = 0  # of a mWh, in 2^-30
+        self._last_mw = 0  # at the last reading
+        self._lead = 0  # of the energy before what was counted, in mWh x 2^30
         self._count = self._doubtful = None
 
     def read(self, into):
@@ -129,9 +132,12 @@ class Meter:
         """The cells hold what the chip had at `since_ms` (None: now)."""
         self.cells[AGE] = 0 if since_ms is None else max(diff(self._now_ms, since_ms), 0)
 
-    def counted(self, count, by, mask):
+    def counted(self, count, by, mask, mw=None, since_ms=None):
         """Take the chip's energy counter, of `mask` + 1 values: `by` is the `ratio` of mWh to
         counts. Whether it is plausible; if not, nothing changes and the reading is none.
+
+        Where a count is much energy, the power `mw` at `since_ms` (None: now) tells what flows
+        between two counts; the energy stays within a count of what was counted.
 
         More than `most_mw` since the last reading is a lie, or the chip began at 0 again: the
         latter when the next reading goes on from there. Then what it counted since is added, if
@@ -150,8 +156,25 @@ class Meter:
             more = count if count * by >> 30 <= most else 0
         self._doubtful = None
         self._count = count
-        self.flowed(more * by)
+        energy = more * by
+        if mw is not None:
+            energy = self._between(energy, by, mw, since_ms)
+        self.flowed(energy)
         return True
+
+    def _between(self, counted, by, mw, since_ms):
+        ms = self.cells[AGE]
+        if since_ms is not None:
+            ms -= diff(self._now_ms, since_ms)
+        mean_mw = max(mw + self._last_mw, 0) // 2
+        self._last_mw = mw
+        if ms > _LONG_MS:
+            return counted
+        lead = self._lead - counted + (mean_mw * ms << 30) // 3600000
+        lead = max(min(lead, by), -by)
+        energy = max(counted + lead - self._lead, 0)  # it never falls
+        self._lead += energy - counted
+        return energy
 
     def flowed(self, energy):
         """Add `energy`, in mWh x 2^30."""

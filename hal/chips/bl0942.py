@@ -117,13 +117,14 @@ class Bl0942(Meter):
         elif not 14000 <= period <= 25000:
             return False
         mv, ma, mw, mwh = self._ratios
-        if not self.counted(_u24(f, 13), mwh, 0xFFFFFF):
+        watt = scaled(power, mw)
+        if not self.counted(_u24(f, 13), mwh, 0xFFFFFF, watt, self._asked_ms):
             return False
         cells = self.cells
         cells[MHZ] = period and (1000000000 + period // 2) // period
         cells[MV] = scaled(volt, mv)
         cells[MA] = scaled(current, ma)
-        cells[MW] = scaled(power, mw)
+        cells[MW] = watt
         return True
 
 

@@ -41,6 +41,11 @@ class Reader:
         """Milliseconds since the chip last answered, at most 2^29; 2^29 before it ever did."""
         return self._age_ms
 
+    @property
+    def _steady(self):
+        # Whether nothing is gained by the next poll coming at once.
+        return self._count > self._seen or self._uid is None and self._count > 0
+
     def _aged(self, now_ms):
         if self._now_ms is not None:
             self._age_ms = min(self._age_ms + diff(now_ms, self._now_ms), NEVER_MS)

@@ -15,7 +15,9 @@ from hal.chips import card, diff
 
 READ_MS = const(300)
 _ADDRESS = const(0x24)
+_PAUSE_MS = const(60)  # between polls of an empty field
 _ANSWER_MS = const(100)  # the field takes 10 to 30 ms to be looked through
+_LOOKS = const(3)
 _SIZE = const(64)
 _I2C_SIZE = const(41)  # a card's identifier of 10 bytes takes 26
 _POLL = const(3)  # of _COMMANDS
@@ -44,6 +46,9 @@ def frame(command):
     )
 
 
+_FRAMES = [frame(command) for command in _COMMANDS]
+
+
 class Pn532(card.Reader):
     """The role CardReader."""
 
@@ -59,6 +64,7 @@ class Pn532(card.Reader):
         self._in = bytearray(_SIZE)
         self._view = memoryview(self._in)
         self._n = 0
+        self._looks = 0  # for the answer
         self._next = 0  # of _COMMANDS
         self._sent_ms = None  # None: no answer is awaited
 
@@ -67,6 +73,8 @@ class Pn532(card.Reader):
         self._aged(now_ms)
         try:
             if self._sent_ms is None:
+                if self._age_ms < _PAUSE_MS and self._steady:
+                    return
                 self._send()
                 self._sent_ms = now_ms
                 return
@@ -76,7 +84,9 @@ class Pn532(card.Reader):
                 self._sent_ms = None
                 self._next = min(self._next + 1, _POLL)
                 return
-            if diff(now_ms, self._sent_ms) < _ANSWER_MS:
+            # A main loop that is slow looks seldom: the first look may find the acknowledgement.
+            self._looks += 1
+            if diff(now_ms, self._sent_ms) < _ANSWER_MS or self._looks < _LOOKS:
                 return
         except OSError:
             pass
@@ -85,13 +95,13 @@ class Pn532(card.Reader):
         self._next = 0
 
     def _send(self):
-        out = frame(_COMMANDS[self._next])
+        out = _FRAMES[self._next]
         if self._on_i2c:
             self._bus.writeto(_ADDRESS, out)
         else:
             self._bus.readinto(self._in)  # what came too late
             self._bus.write(out if self._next else _WAKE + out)
-        self._n = 0
+        self._n = self._looks = 0
 
     def _receive(self):
         if self._on_i2c:

@@ -8,6 +8,7 @@ memory, as boards do (hal.log).
 import time
 
 from hal.virtual import scenario as _scenario
+from hal.virtual.buses import Buses
 from hal.virtual.line import SimulatedLine
 from hal.virtual.pilot import BurstPilot, PacedPilot, PowerCut
 from hal.virtual.plant import Plant
@@ -23,6 +24,20 @@ _PROFILES = {"rp2040": (2000, 20, PacedPilot), "esp32": (10000, 40, BurstPilot)}
 # hardware")
 _GC_US = 5000
 _HOLD_MS = 60  # the dead-man's window
+_OFTEN = 40
+_SHOWN_US = 500000  # a card is held to the reader
+
+# As in a board file. 0.25 mOhm bear 120 A; the divider, 535 V.
+_METERS = {
+    1: {"chip": "bl0942", "uart": 1, "baud": 9600, "shunt_uohm": 250, "divider_ohm": [3900000, 510]},
+    3: {"chip": "atm90e32", "spi": 1},
+}
+_READER = {"chip": "pn532", "i2c": 0}
+
+
+def _chip(buses, spec, phases=1):
+    module = __import__("hal.chips." + spec["chip"], None, None, ("make",))
+    return module.make(buses, spec, phases)
 
 
 BOOT_ONLY = ()
@@ -94,11 +109,11 @@ class VirtualBoard:
         for number in range(1, scenario.get("outlets", 1) + 1):
             place = _Outlet(scenario, self._seed, number, sampler, stretch, trace_file)
             self.outlets.append(place)
-        self.devices = []
+        self.shown = 0  # cards, so far
+        self.shown_us = _SHOWN_US * stretch
         self.boot_reason = "PowerUp"
         self.plant = self.outlets[0].plant
         self.trace = self.log = self.outlets[0].trace
-        self.reader = _Reader()
         self.store = _Store(self)
         self.line = SimulatedLine(self.plant)
         self.clock = self
@@ -144,6 +159,12 @@ class VirtualBoard:
         self._resetting = True
 
     def _boot(self):
+        # The drivers' memory is gone; what is wired to the pile is not.
+        self.reader = _Reader(self.outlets[0].buses)
+        for place in self.outlets:
+            place.connect()
+        times = min(max(self._tick_us // _MAIN_LOOP_US, 1), _OFTEN)
+        self.devices = [_Often(place.meter, times) for place in self.outlets] + [self.reader]
         self._resetting = False
         self.trace.record("boot", reason=self.boot_reason)
 
@@ -204,6 +225,8 @@ class VirtualBoard:
                     advance(self._stalled_until_us)
                     for place in self.outlets:
                         place.plant.power(True)
+                        for chip in place.buses.chips.values():
+                            chip.reset()
                     self.boot_reason = "PowerUp"
                     return plant.now_us <= until_us
                 # All of Python stands still. Ticks that were missed fire in a burst afterwards.
@@ -281,10 +304,16 @@ class _Outlet:
         self.contactor = _Contactor(self.plant)
         self.inputs = _Inputs(self.plant)
         self.witness = _Witness(self.trace)
-        self.meter = _Meter(self.plant)
+        self.buses = Buses(self.plant)
         self.thermometer = _Thermometer(self.plant)
         self.socket = _Socket(self.plant) if outlet.get("cable") == "socket" else None
         self.lamp = self.buzzer = None  # the trace tells what they would show
+
+    def connect(self):
+        """Make the drivers of what is wired to the outlet."""
+        spec = _METERS[self.phases]
+        self.meter = _chip(self.buses, spec, self.phases)
+        self.meter_chip = self.buses.chips[spec["chip"]]
 
     def now_us(self):
         return self.plant.now_us
@@ -362,35 +391,6 @@ class _Socket:
         return self._plant.locked
 
 
-class _Meter:
-    # An ideal meter: the plant's own integral, fresh at each reading, until it falls silent.
-    def __init__(self, plant):
-        self._plant = plant
-        self._silent_since_us = None
-        self._last = [0] * 11
-
-    def silence(self, fault):
-        self._silent_since_us = self._plant.now_us if fault else None
-
-    def read(self, into):
-        plant = self._plant
-        last = self._last
-        if self._silent_since_us is None:
-            mwh = plant.energy_mwh()
-            last[0] = mwh // 1000
-            last[1] = mwh % 1000
-            last[3] = plant.mains_mhz
-            for i in range(plant.phases):
-                last[4 + i] = plant.phase_mv(i)
-                last[7 + i] = plant.phase_ma(i)
-            last[10] = plant.power_mw()
-            last[2] = 0
-        else:
-            last[2] = min((plant.now_us - self._silent_since_us) // 1000, 1 << 29)
-        for i in range(11):
-            into[i] = last[i]
-
-
 class _Store:
     # Flash: what it keeps outlives `power`.
     def __init__(self, board):
@@ -406,16 +406,40 @@ class _Store:
         return self._kept.get(name)
 
 
+class _Often:
+    # With stretched ticks: a driver takes the steps of the ticks that are left out.
+    def __init__(self, device, times):
+        self._tick = device.tick
+        self._times = times
+        if times == 1:
+            self.tick = device.tick
+
+    def tick(self, now_ms):
+        for _ in range(self._times):
+            self._tick(now_ms)
+
+
 class _Reader:
-    def __init__(self):
-        self.silent = False
-        self._uid = None
+    # A PN532 on I2C; identifiers that no card can have come in behind it.
+    def __init__(self, buses):
+        self._driver = _chip(buses, _READER)
+        self.chip = buses.chips[_READER["chip"]]
+        self.tick = self._driver.tick
+        self._foreign = None
 
     def show(self, uid):
-        if not self.silent:
-            self._uid = uid
+        try:
+            if uid is None or len(bytes.fromhex(uid)) in (4, 7, 10):
+                self.chip.present(uid)
+                return
+        except ValueError:
+            pass
+        if not self.chip.silent:
+            self._foreign = uid
 
     def read(self):
-        uid = self._uid
-        self._uid = None
+        uid = self._foreign
+        if uid is None:
+            return self._driver.read()
+        self._foreign = None
         return uid

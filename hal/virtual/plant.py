@@ -517,3 +517,8 @@ class Plant:
         """What has flowed since the start, in mWh."""
         self._integrate()
         return self._energy_fj // (3600 * 10**9)
+
+    def energy_mj(self):
+        """The same in mJ."""
+        self._integrate()
+        return self._energy_fj // 10**9

@@ -74,7 +74,20 @@ def _link(board, step):
 
 
 def _reader(board, step):
-    board.reader.silent = _fault(step)
+    board.reader.chip.silent = _fault(step)
+
+
+def _card(board, step):
+    # Held to the reader for a while; the next card takes its place.
+    board.reader.show(step["uid"])
+    board.shown += 1
+    board.plant.at(board.plant.now_us + board.shown_us, _take_card, (board, board.shown))
+
+
+def _take_card(argument):
+    board, number = argument
+    if number == board.shown:
+        board.reader.show(None)
 
 
 def _limit(board, step):
@@ -139,12 +152,12 @@ STEPS = {
     "phase_loss": lambda place, step: place.plant.supply(phase_missing=_fault(step)),
     "mains": _mains,
     "temperature": lambda place, step: setattr(place.plant, "temperature_c", step["c"]),
-    "meter": lambda place, step: place.meter.silence(_fault(step)),
+    "meter": lambda place, step: setattr(place.meter_chip, "silent", _fault(step)),
 }
 
 # and what the whole station feels, given the board and the step
 STATION_STEPS = {
-    "card": lambda board, step: board.reader.show(step["uid"]),
+    "card": _card,
     "link": _link,
     "backend": lambda board, step: board.line.send(step["message"], step.get("replayed", False)),
     "reader": _reader,

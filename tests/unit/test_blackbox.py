@@ -57,6 +57,10 @@ def test_a_forced_opening_is_kept():
     assert station.cores[0].cells[FORCED] == 1
 
 
+def _records(trace):
+    return [line for line in trace.of("write") if line["bytes"] > 1000]
+
+
 def test_an_opening_that_was_asked_for_is_not():
     for steps in (
         [step(7000, "pause")],
@@ -66,7 +70,7 @@ def test_an_opening_that_was_asked_for_is_not():
     ):
         trace, station = simulate(11000, charging(*steps))
         assert trace.of("contactor", command=False, closed=True)
-        assert station.blackbox() == [] and not trace.of("write")
+        assert station.blackbox() == [] and not _records(trace)
 
 
 def test_the_last_eight_survive_a_reboot():
@@ -84,7 +88,7 @@ def test_the_last_eight_survive_a_reboot():
     assert [record["number"] for record in records] == list(range(3, 11))
     assert [record["faults"] for record in records] == [["EnclosureOpen"]] * 8
     assert not any(line["closed"] for line in trace.of("write"))
-    assert len(trace.of("write")) == 10
+    assert len(_records(trace)) == 10
     # Since the second boot.
     assert records[-1]["uptime_s"] < 20 < records[-2]["uptime_s"]
 

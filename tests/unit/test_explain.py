@@ -53,7 +53,7 @@ def test_the_backend():
     steps = [step(1000, "plug"), step(1500, "link", up=False)]
     # No answer is expected any more, whatever is asked.
     _has(_told(90000, steps), _NOBODY, ("uplink", "no line"))
-    told = _told(2030, [step(1000, "plug"), step(2000, "card", uid=CARD)])
+    told = _told(2240, [step(1000, "plug"), step(2000, "card", uid=CARD)])
     _has(told, _NOBODY, ("access", "a card is being checked"))
     told = _told(60, [], ticks_start_ms=7)
     assert any(r["source"] == "uplink" for r in told), told

@@ -30,7 +30,7 @@ def test_the_plain_session():
     states = [event["transactionInfo"]["chargingState"] for event in events]
     assert states.count("Charging") >= 2 and states[-1] == "Idle"
     mwh = trace.of("end")[0]["energy_mwh"]
-    assert abs(last["meterValue"][0]["sampledValue"][0]["value"] * 1000 - mwh) <= 1
+    assert abs(last["meterValue"][0]["sampledValue"][0]["value"] * 1000 - mwh) <= 20
     assert mwh > 100000
     assert not trace.of("fault") and not trace.of("error")
     assert [s["connectorStatus"] for s in trace.messages("StatusNotification")] == [
@@ -66,8 +66,10 @@ def test_the_same_card_stops_and_another_does_not():
     assert len(ended) == 1 and ended[0]["transactionInfo"]["stoppedReason"] == "Local"
     # It obeys: PWM off at once, S2 opens after a second, the contactor after that, and only then
     # the end is told.
-    assert 20 <= trace.ms("duty", 20000, permille=1000) - 20000 <= 60
-    assert 20900 <= trace.ms("contactor", 20000, command=False) <= 21200
+    read_ms = trace.ms("access", 20000)
+    assert 20000 < read_ms <= 20300
+    assert trace.ms("duty", 20000, permille=1000) - read_ms <= 60
+    assert 900 <= trace.ms("contactor", 20000, command=False) - read_ms <= 1200
     assert [line for line in trace.of("uplink") if line["message"][3].get("eventType") == "Ended"][
         0
     ]["t_us"] > 21000000
