@@ -80,10 +80,11 @@ def flashed(target, provisioned=True):
     """
     global _flashed
     if _flashed is None:
-        _flashed = tempfile.TemporaryDirectory(prefix="voltpile-")
-        with board(Path(_flashed.name) / "flash") as served:
+        made = tempfile.TemporaryDirectory(prefix="voltpile-")
+        with board(Path(made.name) / "flash") as served:
             served.pile("flash", "--board", "virtual")
             served.pile("provision", env={"VOLTPILE_STATION_ID": "CP-7"})
+        _flashed = made
     shutil.copytree(Path(_flashed.name) / "flash", target)
     if not provisioned:
         (Path(target) / "config.json").unlink()

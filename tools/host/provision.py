@@ -1,7 +1,8 @@
 """Give a board its identity: station id, broker, credentials, certificates; and close its prompt.
 
 What is not given comes from the environment (VOLTPILE_STATION_ID, VOLTPILE_BROKER, VOLTPILE_USER,
-VOLTPILE_PASSWORD) or is asked on the terminal. Nothing of it is echoed, is an argument that others
+VOLTPILE_PASSWORD, and likewise wifi_ssid, wifi_password, modem_apn, modem_user, modem_password) or
+is asked on the terminal. Nothing of it is echoed, is an argument that others
 could see in the list of processes, or is returned by any command of Voltpile; what the board has
 and is not given anew stays. The board checks the whole before it takes effect.
 """
@@ -17,20 +18,28 @@ from . import port
 from .errors import BadInput
 
 ASKED = ("station_id", "broker", "user", "password")
-QUIET = ("user", "password")
+# and on a board that has such a link
+LINKS = {"wifi": ("wifi_ssid", "wifi_password"),
+         "modem": ("modem_apn", "modem_user", "modem_password")}
+QUIET = ("user", "password", "wifi_password", "modem_user", "modem_password")
 # where a certificate's or key's DER goes on the board
 TLS = {"ca": "tls/ca.der", "cert": "tls/cert.der", "key": "tls/key.der"}
 
+# The names of the fields that the board has, never what they hold; and the kinds of its links.
 _KNOWN = """
-import json
-try:
-    with open("config.json") as _f:
-        print(" ".join(json.load(_f)))
-except (OSError, ValueError):
-    pass
+def _known():
+    import json
+    for name, words in (("config.json", lambda known: known),
+            ("board.json", lambda known: [link["kind"] for link in known.get("network", ())])):
+        try:
+            with open(name) as file:
+                print(" ".join(words(json.load(file))))
+        except (OSError, ValueError):
+            print()
+_known()
 """
 _MERGE = """
-def _merge(more):
+def _merge(text):
     import json, os
     from firmware import config
     try:
@@ -38,7 +47,7 @@ def _merge(more):
             given = json.load(file)
     except (OSError, ValueError):
         given = {}
-    given.update(more)
+    given.update(json.loads(text))
     config.check(given, "config.json")
     with open("config.new", "w") as file:
         json.dump(given, file)
@@ -81,13 +90,14 @@ def from_file(path):
 
 def from_environment():
     """The fields that the environment has."""
-    return {name: os.environ["VOLTPILE_" + name.upper()] for name in ASKED
+    names = ASKED + sum(LINKS.values(), ())
+    return {name: os.environ["VOLTPILE_" + name.upper()] for name in names
             if "VOLTPILE_" + name.upper() in os.environ}
 
 
-def ask(given, known):
-    """Ask for what is neither given nor on the board; an empty answer leaves it out."""
-    for name in ASKED:
+def ask(given, known, links):
+    """Ask for what is not given; an empty answer leaves it out, or as it is on the board."""
+    for name in sum((LINKS.get(link, ()) for link in links), ASKED):
         if name in given:
             continue
         kept = " (empty: as it is)" if name in known else ""
@@ -140,9 +150,9 @@ def main(args):
     tls = {name: der(getattr(args, name), name) for name in TLS if getattr(args, name)}
     with port.Port(args.port) as board:
         board.bench()
-        known = board.run(_KNOWN).split()
+        known, links = (line.split() for line in board.run(_KNOWN).split("\n")[:2])
         if not args.source and sys.stdin.isatty():
-            ask(given, known)
+            ask(given, known, links)
         checked(given, known)
         if not given and not tls and not args.production:
             board.leave(2)
@@ -154,7 +164,7 @@ def main(args):
             board.run("os.rename(%r, %r)" % (TLS[name] + ".new", TLS[name]))
         if given or not known:
             board.run(_MERGE)
-            board.run("_merge(json.loads(%r))" % json.dumps(given))
+            board.run("_merge(%r)" % json.dumps(given))
         print("written: %s" % (", ".join(sorted(given) + sorted(TLS[name] for name in tls))
                                or "nothing new"))
         if args.production:

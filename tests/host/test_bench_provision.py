@@ -1,0 +1,121 @@
+"""`pile.py provision` on a virtual board: an identity, and no word of its secrets anywhere."""
+
+import base64
+import json
+import os
+import pty
+import select
+import stat
+import sys
+
+import pytest
+
+from tests.host.bench_port import PILE, board, flashed
+
+SECRET = "correct-horse-battery"
+USER = "pile-user-4711"
+
+
+@pytest.fixture
+def served(tmp_path):
+    with board(flashed(tmp_path / "flash", provisioned=False)) as found:
+        yield found
+
+
+def config(served):
+    return json.loads((served.flash / "config.json").read_text())
+
+
+def test_from_a_file_and_the_environment_and_no_command_tells(served, tmp_path):
+    source = tmp_path / "identity.json"
+    source.write_text(json.dumps({"station_id": "CP-9", "user": USER, "password": SECRET,
+                                  "sample_interval_s": 30}))
+    told = served.pile("provision", "--from", source)
+    assert "Voltpile " in told and "CP-9 on Virtual AC" in told
+    assert config(served)["password"] == SECRET and config(served)["sample_interval_s"] == 30
+    # What is not given anew stays.
+    told += served.pile("provision", env={"VOLTPILE_STATION_ID": "CP-10"})
+    assert config(served) == {"station_id": "CP-10", "user": USER, "password": SECRET,
+                              "sample_interval_s": 30}
+    told += served.pile("flash", "--board", "virtual")
+    told += served.pile("log")
+    told += served.pile("blackbox")
+    told += served.pile("monitor", "--for", "0.5")
+    told += served.pile("selftest", "--unattended", "--role", "board", "--out", tmp_path / "out")
+    told += (tmp_path / "out" / "selftest.json").read_text()
+    assert SECRET not in told and USER not in told
+
+
+@pytest.mark.parametrize("wrong", [
+    {"station_id": "CP-9", "password": SECRET + "\0"},
+    {"station_id": "CP-9", "password": SECRET * 10},
+    {"station_id": "CP/9", "password": SECRET},
+    {"password": SECRET},
+    {"station_id": "CP-9", "password": SECRET, "pasword": SECRET},
+    [SECRET],
+])
+def test_what_is_wrong_is_named_without_the_secret(served, tmp_path, wrong):
+    source = tmp_path / "identity.json"
+    source.write_text(json.dumps(wrong))
+    told = served.pile("provision", "--from", source, code=2)
+    assert "expected" in told and told.count("\n") == 1
+    assert SECRET not in told
+    assert not (served.flash / "config.json").exists()
+
+
+def test_a_terminal_is_asked_and_shows_no_secret(served, tmp_path):
+    spec = json.loads((served.flash / "board.json").read_text())
+    spec["network"] = [{"kind": "wifi"}]  # which is asked for then, too
+    (tmp_path / "wireless.json").write_text(json.dumps(spec))
+    served.pile("flash", "--board", tmp_path / "wireless.json")
+    pid, fd = pty.fork()
+    if pid == 0:
+        os.execv(sys.executable, [*PILE, "provision", "--port", served.port])
+    seen = b""
+    answers = [(b"station id: ", b"CP-11\n"), (b"broker: ", b"\n"), (b"user: ", USER.encode()
+               + b"\n"), (b"password: ", SECRET.encode() + b"\n"),
+               (b"wifi ssid: ", b"yard\n"), (b"wifi password: ", SECRET.encode() + b"\n")]
+    try:
+        while select.select([fd], [], [], 30)[0]:
+            seen += os.read(fd, 1000)
+            if answers and seen.endswith(answers[0][0]):
+                os.write(fd, answers.pop(0)[1])
+    except OSError:
+        pass  # the terminal is gone with the command
+    _, status = os.waitpid(pid, 0)
+    os.close(fd)
+    assert os.waitstatus_to_exitcode(status) == 0, seen
+    assert b"CP-11 on Virtual AC" in seen
+    assert SECRET.encode() not in seen and USER.encode() not in seen
+    assert config(served) == {"station_id": "CP-11", "user": USER, "password": SECRET,
+                              "wifi_ssid": "yard", "wifi_password": SECRET}
+
+
+def test_certificates_go_as_der(served, tmp_path):
+    der = b"\x30\x03\x02\x01\x07"
+    pem = b"-----BEGIN %s-----\n" + base64.b64encode(der) + b"\n-----END %s-----\n"
+    (tmp_path / "ca.pem").write_bytes(pem % (b"CERTIFICATE", b"CERTIFICATE"))
+    (tmp_path / "key.der").write_bytes(der)
+    told = served.pile("provision", "--ca", tmp_path / "ca.pem", "--key", tmp_path / "key.der",
+                       env={"VOLTPILE_STATION_ID": "CP-12"})
+    assert "tls/ca.der, tls/key.der" in told
+    for name in ("ca", "key"):
+        assert (served.flash / "tls" / (name + ".der")).read_bytes() == der
+    assert not (served.flash / "tls" / "cert.der").exists()
+    (tmp_path / "text").write_text("nothing")
+    assert "--cert: expected PEM or DER" in served.pile("provision", "--cert", tmp_path / "text",
+                                                        code=2)
+
+
+def test_production_closes_the_prompt(served):
+    told = served.pile("provision", "--production", env={"VOLTPILE_STATION_ID": "CP-13"})
+    assert "CP-13 on Virtual AC" in told and "in production" in told
+    told = served.pile("log", code=2)
+    assert "a pile in production has closed it" in told and told.count("\n") == 1
+    assert stat.S_ISREG((served.flash / "production").stat().st_mode)
+
+
+def test_a_blank_board_is_told_to_be_flashed(tmp_path):
+    with board(tmp_path / "flash") as served:
+        told = served.pile("provision", env={"VOLTPILE_STATION_ID": "CP-9"}, code=1)
+        assert "flash it first" in told and told.count("\n") == 1
