@@ -1,8 +1,8 @@
 """A whole virtual AC pile behind the roles: run by a scenario, in virtual time or in real time.
 
 Its board file: {"mcu": "virtual", "time": "simulated" | "real", "scenario": FILE, "trace": FILE}.
-Without a scenario it runs on and nothing happens to it; without a trace it keeps its last lines in
-memory, as boards do (hal.log).
+Without a scenario it runs on, nothing happens to it, and its store is files; without a trace it
+keeps its last lines in memory, as boards do (hal.log).
 """
 
 import time
@@ -84,7 +84,9 @@ def make(spec, path):
     if "scenario" in spec:
         scenario = _scenario.load(spec["scenario"])
     trace = open(spec["trace"], "w") if "trace" in spec else Kept()
-    return VirtualBoard(scenario, trace, spec["time"] == "real")
+    board = VirtualBoard(scenario, trace, spec["time"] == "real")
+    board.store.in_files = "scenario" not in spec
+    return board
 
 
 class VirtualBoard:
@@ -396,13 +398,23 @@ class _Store:
     def __init__(self, board):
         self._board = board
         self._kept = {}
+        self.in_files = False
 
     def save(self, name, data):
         closed = any(place.plant.closed for place in self._board.outlets)
         self._board.trace.record("write", medium="flash", bytes=len(data), closed=closed)
         self._kept[name] = bytes(data)
+        if self.in_files:
+            with open(name, "wb") as file:
+                file.write(data)
 
     def load(self, name):
+        if self.in_files and name not in self._kept:
+            try:
+                with open(name, "rb") as file:
+                    self._kept[name] = file.read()
+            except OSError:
+                return None
         return self._kept.get(name)
 
 
