@@ -9,76 +9,52 @@ stays at the prompt. Power-up begins anew.
 The word has twice the number of crashes, plus 1 while the pile runs, in its lowest 5 bits; those
 above are hal.mcu.common's.
 
-In production, which a file says (see hal.installed), nobody comes to the prompt.
+What does it is in hal.begin, and let go of once the pile runs.
 """
 
-import json
 import sys
 
-import micropython
 from micropython import const
-
-from hal import installed
 
 SAFE = const(5)
 PROMPT = const(10)
 
 
 def load(path):
-    """The board that the JSON file `path` describes.
-
-    Its "mcu" names the module that builds it. Raises ValueError with the file, the field and what
-    was expected.
+    """The board that the JSON file `path` describes. Raises ValueError with the file, the field
+    and what was expected.
     """
-    module, spec = _read(path)
-    return module.make(spec, path)
+    return _begin().load(path)
 
 
 def boot(path):
-    """Bring every output of the board that `path` describes to the level that energises nothing;
-    then count a crash. Raises ValueError.
-
-    Then, whatever failed until here: end a flash that was cut, and begin anew with its files; or
-    say which files are missing.
-    """
-    try:
-        module, spec = _read(path)
-        module.make_safe(spec)
-        word = module.retained(spec)
-        if word & 1:
-            module.retain(spec, (word & 31) + 1)
-    finally:
-        _close()
-        if installed.finish():
-            raise SystemExit  # a soft reset
-        lost = installed.missing()
-        if lost:
-            print("Voltpile: missing or damaged: %s; flash this board again" % ", ".join(lost))
+    """First in boot.py: outputs safe. See hal.begin."""
+    _begin().boot(path)
 
 
 def start(path):
-    """What `load` gives, under the watchdog; without outlets and chips after SAFE crashes; None
-    after PROMPT crashes, and while files are missing.
-    """
-    _close()
-    if installed.missing():
-        return None
-    module, spec = _read(path)
-    word = module.retained(spec)
-    crashes = (word & 31) >> 1
-    if crashes >= PROMPT:
-        print("Voltpile: %d starts did not last 60 s: staying at the prompt" % crashes)
-        return None
-    module.retain(spec, word | 1)
-    module.watch()
-    if crashes >= SAFE:
-        print("Voltpile: %d starts did not last 60 s: safe mode, without outlets" % crashes)
-        for field in ("reader", "memory"):
-            spec.pop(field, None)
-        spec["outlets"] = []
-    board = module.make(spec, path)
-    let_go(module.BOOT_ONLY)
+    """First in main.py: the board, or None when it is to stay at the prompt. See hal.begin."""
+    board = _begin().start(path)
+    let_go(("hal.begin", "hal.installed"))
     return board
+
+
+def end():
+    """Last in main.py. See hal.begin."""
+    _begin().end()
+
+
+def retain(path, crashes):
+    """Go on as after so many crashes from the next boot on: 0 forgets them, PROMPT stays at the
+    prompt, out of the watchdog's reach.
+    """
+    _begin().retain(path, crashes)
+
+
+def _begin():
+    from hal import begin
+
+    return begin
 
 
 def let_go(names):
@@ -88,44 +64,3 @@ def let_go(names):
         room, _, last = name.rpartition(".")
         if module and hasattr(sys.modules.get(room), last):
             delattr(sys.modules[room], last)
-
-
-def end():
-    """Last in main.py: in production begin anew, for behind it there is the prompt."""
-    if installed.in_production():
-        raise SystemExit
-
-
-def _close():
-    # Every file that MicroPython runs begins with a Ctrl-C that interrupts.
-    if installed.in_production():
-        micropython.kbd_intr(-1)
-
-
-def retain(path, crashes):
-    """Go on as after so many crashes from the next boot on: 0 forgets them, PROMPT stays at the
-    prompt, out of the watchdog's reach.
-    """
-    module, spec = _read(path)
-    module.retain(spec, crashes << 1)
-
-
-def _read(path):
-    try:
-        with open(path) as file:
-            spec = json.load(file)
-    except OSError:
-        raise ValueError("%s: no such file; expected the board's description" % path)
-    except ValueError:
-        raise ValueError("%s: not JSON; expected an object with the field mcu" % path)
-    mcu = spec.get("mcu") if isinstance(spec, dict) else None
-    if mcu == "rp2040":
-        from hal.mcu import rp2040 as module
-    elif mcu == "esp32":
-        from hal.mcu import esp32 as module
-    elif mcu == "virtual":
-        from hal.virtual import board as module
-    else:
-        expected = '"rp2040", "esp32" or "virtual"'
-        raise ValueError("%s: mcu: expected %s, found %r" % (path, expected, mcu))
-    return module, spec

@@ -45,8 +45,8 @@ print("loaded", *[name for name in sys.modules if name.split(".")[0] in ("firmwa
 _SMALLEST = "ac-7kw-picow"
 # What a board loads only when it is asked for it.
 _LATER = ("hal.mcu.rtc",)
-# What main.py lets go of, beside the BOOT_ONLY of hal/mcu.
-_CONFIG_ONLY = ("firmware.config",)
+# What hal.start and main.py let go of, beside the BOOT_ONLY of hal/mcu.
+_BOOT_ONLY = ("hal.begin", "hal.installed", "firmware.config")
 
 # What no port but a board's has; on the webassembly port names are enough to import by.
 _STUBS = {
@@ -116,7 +116,7 @@ def boot_only(name=_SMALLEST):
         for node in tree.body
         if isinstance(node, ast.Assign) and node.targets[0].id == "BOOT_ONLY"
     )
-    return (*names, *_CONFIG_ONLY)
+    return (*names, *_BOOT_ONLY)
 
 
 @functools.lru_cache

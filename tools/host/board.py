@@ -172,7 +172,7 @@ def modules(spec):
     boot, main and firmware. A virtual board's are not among them.
     """
     wanted = ["hal", "hal.mcu." + spec["mcu"]]
-    wanted += ["hal.mcu.rtc", "hal.mcu.secrets"]  # imported within functions
+    wanted += ["hal.begin", "hal.mcu.rtc", "hal.mcu.secrets"]  # imported within functions
     wanted += ["hal.chips." + chip["chip"] for _, chip, _ in chips(spec)]
     wanted += ["hal.mcu.network_" + link["kind"] for link in spec.get("network", ())]
     found = set()

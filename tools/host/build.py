@@ -26,7 +26,7 @@ PLATFORMS = {"rp2040": "rp2", "esp32": "esp32", "virtual": "linux"}
 _RISC_V = ("esp32c3", "esp32c6")
 _FOR_PEOPLE = ("$schema", "why", "pins")  # fields of a board file that its controller can spare
 # These first: with them a board can end by itself what a cut has left undone.
-_FIRST = ("hal/__init__.mpy", "hal/installed.mpy", "boot.py")
+_FIRST = ("hal/__init__.mpy", "hal/begin.mpy", "hal/installed.mpy", "boot.py")
 
 
 def load_board(name):
