@@ -65,7 +65,8 @@ def _is_const(node):
 
 @functools.cache
 def _of(module):
-    path = ROOT / (module.replace(".", "/") + ".py")
+    path = ROOT / module.replace(".", "/")
+    path = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
     if module.split(".")[0] not in ROOMS or not path.exists():
         return {}
     return _constants(ast.parse(path.read_text()))
