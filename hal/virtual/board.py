@@ -17,6 +17,7 @@ from hal.virtual.trace import Kept, Trace
 _TICKS = (1 << 30) - 1
 _MAIN_LOOP_US = 20000
 _SHOW_US = 100000
+_STEADY_US = 60000000  # see hal
 
 # profile: (safety period in us, a tick this much later opens, in ms, the pilot's sampler)
 _PROFILES = {"rp2040": (2000, 20, PacedPilot), "esp32": (10000, 40, BurstPilot)}
@@ -29,7 +30,13 @@ _SHOWN_US = 500000  # a card is held to the reader
 
 # As in a board file. 0.25 mOhm bear 120 A; the divider, 535 V.
 _METERS = {
-    1: {"chip": "bl0942", "uart": 1, "baud": 9600, "shunt_uohm": 250, "divider_ohm": [3900000, 510]},
+    1: {
+        "chip": "bl0942",
+        "uart": 1,
+        "baud": 9600,
+        "shunt_uohm": 250,
+        "divider_ohm": [3900000, 510],
+    },
     3: {"chip": "atm90e32", "spi": 1},
 }
 _READER = {"chip": "pn532", "i2c": 0}
@@ -85,6 +92,9 @@ def make(spec, path):
         scenario = _scenario.load(spec["scenario"])
     trace = open(spec["trace"], "w") if "trace" in spec else Kept()
     board = VirtualBoard(scenario, trace, spec["time"] == "real")
+    board.forget_crashes = lambda: retain(spec, 0)
+    if spec.get("outlets") == []:
+        board.be_safe()
     board.store.in_files = "scenario" not in spec
     return board
 
@@ -107,15 +117,16 @@ class VirtualBoard:
         self.late_ms = late_ms * stretch
         self._boots = 1
         self._collects = sampler is BurstPilot
-        self.outlets = []
+        self.places = []
         for number in range(1, scenario.get("outlets", 1) + 1):
             place = _Outlet(scenario, self._seed, number, sampler, stretch, trace_file)
-            self.outlets.append(place)
+            self.places.append(place)
+        self.outlets = self.places
         self.shown = 0  # cards, so far
         self.shown_us = _SHOWN_US * stretch
         self.boot_reason = "PowerUp"
-        self.plant = self.outlets[0].plant
-        self.trace = self.log = self.outlets[0].trace
+        self.plant = self.places[0].plant
+        self.trace = self.log = self.places[0].trace
         self.store = _Store(self)
         self.line = SimulatedLine(self.plant)
         self.clock = self
@@ -148,25 +159,35 @@ class VirtualBoard:
 
     def cut_power(self, for_us):
         """The supply of pile and vehicle is gone for `for_us`; then the firmware boots."""
-        for place in self.outlets:
+        for place in self.places:
             place.plant.power(False)
         self.stall(for_us)
 
     def reset(self, reason):
         """Start the firmware anew; what is wired to it goes on."""
         self.boot_reason = reason
-        for place in self.outlets:
+        for place in self.places:
             place.plant.set_drive(False)
             place.plant.set_permille(1000)
         self._resetting = True
 
+    def be_safe(self):
+        """Show the station no outlet and no chip, as in safe mode (see hal). What is wired to the
+        pile stays.
+        """
+        self.outlets = []
+        self.devices = []
+
+    def forget_crashes(self):
+        """This run was none that crashed, see hal."""
+
     def _boot(self):
         # The drivers' memory is gone; what is wired to the pile is not.
-        self.reader = _Reader(self.outlets[0].buses)
-        for place in self.outlets:
+        self.reader = _Reader(self.places[0].buses)
+        for place in self.places:
             place.connect()
         times = min(max(self._tick_us // _MAIN_LOOP_US, 1), _OFTEN)
-        self.devices = [_Often(place.meter, times) for place in self.outlets] + [self.reader]
+        self.devices = [_Often(place.meter, times) for place in self.places] + [self.reader]
         self._resetting = False
         self.trace.record("boot", reason=self.boot_reason)
 
@@ -203,7 +224,7 @@ class VirtualBoard:
         self._advance(until_us)
 
     def _advance(self, t_us):
-        for place in self.outlets:
+        for place in self.places:
             place.plant.advance(t_us)
 
     def _simulate(self, station, until_us):
@@ -215,7 +236,7 @@ class VirtualBoard:
         next_us = plant.now_us + plant.random.below(tick_us)  # the timer's phase against the pilot
         main_us = plant.now_us
         collect_us = plant.now_us + 500000 if self._collects else 1 << 60
-        alone = len(self.outlets) == 1
+        alone = len(self.places) == 1
         advance = plant.advance if alone else self._advance
         while next_us <= until_us:
             if alone and plant.next_us > next_us:
@@ -225,7 +246,7 @@ class VirtualBoard:
             if next_us < self._stalled_until_us:
                 if not plant.powered:
                     advance(self._stalled_until_us)
-                    for place in self.outlets:
+                    for place in self.places:
                         place.plant.power(True)
                         for chip in place.buses.chips.values():
                             chip.reset()
@@ -264,7 +285,11 @@ class VirtualBoard:
         began_us = time.ticks_us()
         until_us = int(self.scenario["until_ms"] * 1000)
         show_us = 0
+        steady_us = _STEADY_US
         while plant.now_us < until_us:
+            if plant.now_us >= steady_us:
+                steady_us = until_us
+                self.forget_crashes()
             # The hard timer's stand-in: asyncio wakes it about every safety period.
             plant.advance(time.ticks_diff(time.ticks_us(), began_us))
             station.safety_tick(self.ticks_ms())
@@ -284,7 +309,7 @@ class VirtualBoard:
             offered_ma=plant.offered_ma(),
             current_ma=plant.current_ma,
             energy_mwh=plant.energy_mwh(),
-            state=self.outlets[0].witness.name,
+            state=self.places[0].witness.name,
             closed=plant.closed,
         )
         self.trace.flush()
@@ -401,7 +426,7 @@ class _Store:
         self.in_files = False
 
     def save(self, name, data):
-        closed = any(place.plant.closed for place in self._board.outlets)
+        closed = any(place.plant.closed for place in self._board.places)
         self._board.trace.record("write", medium="flash", bytes=len(data), closed=closed)
         self._kept[name] = bytes(data)
         if self.in_files:

@@ -31,7 +31,7 @@ def load(path):
 def schedule(scenario, board):
     """Queue every step on the plant of its outlet, the first unless it says `outlet`."""
     for step in scenario["steps"]:
-        place = board.outlets[step.get("outlet", 1) - 1]
+        place = board.places[step.get("outlet", 1) - 1]
         place.plant.at(int(step["at_ms"] * 1000 + 0.5), _do, (board, place, step))
 
 
