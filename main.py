@@ -10,9 +10,11 @@ try:
     hal.let_go(("firmware.config",))
     board = hal.start("board.json")
     if board:
-        from firmware.station import VERSION, Station
+        from firmware import VERSION
+        from firmware.station import Station
 
         station = Station(board, settings)
+        hal.let_go(("firmware.wiring",))
         print("Voltpile %s: %s on %s" % (VERSION, settings["station_id"], board.model))
         board.run(station)
 finally:

@@ -1,27 +1,15 @@
-"""The one place where roles, outlets and services are wired together."""
+"""A pile that runs: the tick of its safety cores, and the turn of its main loop. `wiring.py` puts
+it together.
+"""
 
-from firmware.access.cards import Cards
 from firmware.clock import WallClock
-from firmware.energy.limits import PILOT, Limits
-from firmware.ledger.session import Session
-from firmware.outlet.ac import AcOutlet
-from firmware.outlet.plug import Plug
-from firmware.outlet.rest import Rest
-from firmware.outlet.signals import Signals
-from firmware.safety.blackbox import BlackBox, Records
-from firmware.safety.core import CLOSINGS, ERRORS, LEASE, TICKS, Safety
-from firmware.safety.supervision import Supervision
-from firmware.upkeep import Upkeep
-from firmware.uplink.backend import Backend
-from firmware.uplink.commands import Commands
+from firmware.safety.core import CLOSINGS, ERRORS, LEASE, TICKS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from hal.roles import Board
 
 _MAIN_LOOP_MS = 20
-_GBT_MA = 63000
-VERSION = "0.1.0"
 
 
 class Station:
@@ -32,73 +20,20 @@ class Station:
     """
 
     def __init__(self, board: "Board", config):
-        now_ms = board.clock.ticks_ms()
+        from firmware import wiring
+
         self.board = board
         self.config = config
         self.cores = []
         self.outlets = []
         self.sessions = []
-        self._wall = WallClock(now_ms)
-        self._record = board.log.record
-        nonce = board.nonce()
-        who = {"vendorName": board.vendor, "model": board.model, "firmwareVersion": VERSION}
-        self.upkeep = Upkeep(board, self.cores, self.sessions)
-        commands = Commands(self.sessions, self.upkeep.reset)
-        reason = board.boot_reason
-        self.backend = Backend(config, who, reason, nonce, self._wall, commands, self._record)
         self.supervisions = []
         self.signals = []
-        self._rests = []
-        for place in board.outlets:
-            gbt = place.standard == "gbt18487"
-            core = Safety(
-                place.pilot,
-                place.contactor,
-                place.inputs,
-                place.witness,
-                board.late_ms,
-                place.ventilated,
-                gbt,
-            )
-            limits = Limits(_rating(place, config))
-            limits.set(PILOT, place.pilot.max_ma, place.pilot.max_reason)
-            if gbt and place.pilot.max_ma > _GBT_MA:
-                limits.set(PILOT, _GBT_MA, "GB/T 18487.1 ends at 63 A")
-            plug = Plug(place.socket, core.cells, limits) if place.socket else None
-            delay_ms = board.random(config["start_delay_s"] * 1000 + 1)
-            outlet = AcOutlet(core.cells, limits, plug, config["wake_after_s"] * 1000, delay_ms)
-            self.cores.append(core)
-            self.supervisions.append(Supervision(core.cells, place, limits, plug, config))
-            self.outlets.append(outlet)
-            self._rests.append(Rest(outlet, limits, config["min_pause_s"] * 1000))
-            self.signals.append(
-                Signals(core.cells, outlet, place.lamp, place.buzzer, self.backend, self._shown())
-            )
-            self.sessions.append(
-                Session(
-                    len(self.cores),
-                    outlet,
-                    place.meter,
-                    place.contactor,
-                    config,
-                    self._wall,
-                    nonce,
-                    self.backend.outbox,
-                )
-            )
-        self.upkeep.outbox = self.backend.outbox
-        self._boxes = [BlackBox(core.cells) for core in self.cores]
-        self.upkeep.restore()
-        self.records = Records(self._boxes, board.store, self._wall)
-        self._ticks = [core.tick for core in self.cores] + [box.note for box in self._boxes]
-        signals = self.signals
-        self.cards = Cards(board.reader, self.sessions, self.backend, self._record, signals)
-        self._services = [device.tick for device in board.devices]
-        self._services += [session.tick for session in self.sessions]
-        self._services += [self.cards.tick, self._report, self.backend.tick, self.records.tick]
-        self._services += [signal.tick for signal in signals]
-        self._services.append(self.upkeep.tick)
         self.errors = 0  # exceptions that a service raised
+        self._record = board.log.record
+        self._wall = WallClock(board.clock.ticks_ms())
+        self._rests = []
+        wiring.wire(self, board, config)
         self._reported = [""] * len(self.outlets)  # connectorStatus, as last told to the backend
         self._offered_ma = [0] * len(self.outlets)
 
@@ -144,12 +79,6 @@ class Station:
         self.errors += 1
         self._record("error", problem=repr(error))
 
-    def _shown(self):
-        # Lines of the trace say which outlet they are about, beyond the first.
-        n = len(self.outlets)
-        more = {"outlet": n} if n > 1 else {}
-        return lambda name: self._record("signal", value=name, **more)
-
     def _report(self, _):
         for i in range(len(self.outlets)):
             outlet = self.outlets[i]
@@ -159,7 +88,7 @@ class Station:
                     "limit",
                     offered_ma=outlet.offered_ma,
                     reasons=outlet.limits.explain(),
-                    **({"outlet": i + 1} if i else {})
+                    **({"outlet": i + 1} if i else {}),
                 )
             status = "Faulted" if outlet.faulted else "Occupied" if outlet.plugged else "Available"
             if status != self._reported[i] and self.backend.accepted:
@@ -204,22 +133,3 @@ class Station:
                 moving = line.move(self.backend.link, host, int(port), ticks_ms)
                 mover = asyncio.create_task(moving)
             await asyncio.sleep_ms(_MAIN_LOOP_MS)
-
-
-def _rating(place, config):
-    """What the outlet is built for and the installer allows, in mA."""
-    least = place.max_ma
-    for name in ("cable_a", "breaker_a"):
-        ma = config[name] * 1000
-        if ma > place.max_ma:
-            raise ValueError(
-                "config: %s: expected at most %d A (what the outlet is built for), found %d A"
-                % (name, place.max_ma // 1000, config[name])
-            )
-        if ma and ma < 6000:
-            raise ValueError(
-                "config: %s: expected 0 or at least 6 A, found %d A" % (name, config[name])
-            )
-        if ma and ma < least:
-            least = ma
-    return least

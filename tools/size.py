@@ -46,7 +46,7 @@ _SMALLEST = "ac-7kw-picow"
 # What a board loads only when it is asked for it.
 _LATER = ("hal.mcu.rtc",)
 # What hal.start and main.py let go of, beside the BOOT_ONLY of hal/mcu.
-_BOOT_ONLY = ("hal.begin", "hal.installed", "firmware.config")
+_BOOT_ONLY = ("hal.begin", "hal.installed", "firmware.config", "firmware.wiring")
 
 # What no port but a board's has; on the webassembly port names are enough to import by.
 _STUBS = {

@@ -1,0 +1,109 @@
+"""The one place where roles, outlets and services are wired together; let go of once that is done."""
+
+from firmware import VERSION
+from firmware.access.cards import Cards
+from firmware.energy.limits import PILOT, Limits
+from firmware.ledger.session import Session
+from firmware.outlet.ac import AcOutlet
+from firmware.outlet.rest import Rest
+from firmware.outlet.signals import Signals
+from firmware.safety.blackbox import BlackBox, Records
+from firmware.safety.core import Safety
+from firmware.safety.supervision import Supervision
+from firmware.upkeep import Upkeep
+from firmware.uplink.backend import Backend
+from firmware.uplink.commands import Commands
+
+_GBT_MA = 63000
+
+
+def wire(station, board, config):
+    """Give the new `station` its outlets and services. Raises ValueError for a configuration that
+    the board cannot be.
+    """
+    nonce = board.nonce()
+    who = {"vendorName": board.vendor, "model": board.model, "firmwareVersion": VERSION}
+    station.upkeep = Upkeep(board, station.cores, station.sessions)
+    commands = Commands(station.sessions, station.upkeep.reset)
+    reason = board.boot_reason
+    station.backend = Backend(config, who, reason, nonce, station._wall, commands, station._record)
+    for place in board.outlets:
+        gbt = place.standard == "gbt18487"
+        core = Safety(
+            place.pilot,
+            place.contactor,
+            place.inputs,
+            place.witness,
+            board.late_ms,
+            place.ventilated,
+            gbt,
+        )
+        limits = Limits(_rating(place, config))
+        limits.set(PILOT, place.pilot.max_ma, place.pilot.max_reason)
+        if gbt and place.pilot.max_ma > _GBT_MA:
+            limits.set(PILOT, _GBT_MA, "GB/T 18487.1 ends at 63 A")
+        plug = None
+        if place.socket:
+            from firmware.outlet.plug import Plug
+
+            plug = Plug(place.socket, core.cells, limits)
+        delay_ms = board.random(config["start_delay_s"] * 1000 + 1)
+        outlet = AcOutlet(core.cells, limits, plug, config["wake_after_s"] * 1000, delay_ms)
+        station.cores.append(core)
+        station.supervisions.append(Supervision(core.cells, place, limits, plug, config))
+        station.outlets.append(outlet)
+        station._rests.append(Rest(outlet, limits, config["min_pause_s"] * 1000))
+        shown = _shown(station, len(station.cores))
+        station.signals.append(
+            Signals(core.cells, outlet, place.lamp, place.buzzer, station.backend, shown)
+        )
+        station.sessions.append(
+            Session(
+                len(station.cores),
+                outlet,
+                place.meter,
+                place.contactor,
+                config,
+                station._wall,
+                nonce,
+                station.backend.outbox,
+            )
+        )
+    station.upkeep.outbox = station.backend.outbox
+    station._boxes = [BlackBox(core.cells) for core in station.cores]
+    station.upkeep.restore()
+    station.records = Records(station._boxes, board.store, station._wall)
+    station._ticks = [core.tick for core in station.cores] + [box.note for box in station._boxes]
+    station.cards = Cards(
+        board.reader, station.sessions, station.backend, station._record, station.signals
+    )
+    services = [device.tick for device in board.devices]
+    services += [session.tick for session in station.sessions]
+    services += [station.cards.tick, station._report, station.backend.tick, station.records.tick]
+    services += [signal.tick for signal in station.signals]
+    station._services = services + [station.upkeep.tick]
+
+
+def _shown(station, n):
+    # Lines of the trace say which outlet they are about, beyond the first.
+    more = {"outlet": n} if n > 1 else {}
+    return lambda name: station.board.log.record("signal", value=name, **more)
+
+
+def _rating(place, config):
+    """What the outlet is built for and the installer allows, in mA."""
+    least = place.max_ma
+    for name in ("cable_a", "breaker_a"):
+        ma = config[name] * 1000
+        if ma > place.max_ma:
+            raise ValueError(
+                "config: %s: expected at most %d A (what the outlet is built for), found %d A"
+                % (name, place.max_ma // 1000, config[name])
+            )
+        if ma and ma < 6000:
+            raise ValueError(
+                "config: %s: expected 0 or at least 6 A, found %d A" % (name, config[name])
+            )
+        if ma and ma < least:
+            least = ma
+    return least
