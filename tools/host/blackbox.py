@@ -6,14 +6,15 @@ A line a record, and with --out all of each as JSON. The pile is stopped for it,
 import json
 from pathlib import Path
 
-from . import port
+from . import build, port
 
 _READ = """
+import hal, json
+from firmware.safety import blackbox, playback
+from firmware.safety.blackbox import KEPT
 def _read():
-    import hal, json
-    from firmware.safety import blackbox, playback
     store = hal.load("board.json").store
-    for i in range(blackbox.KEPT):
+    for i in range(KEPT):
         record = store.load("blackbox%d" % i)
         if blackbox.number(record):
             print(json.dumps(playback.read(record)))
@@ -32,7 +33,7 @@ def main(args):
     with port.Port(args.port) as board:
         board.bench()
         try:
-            told = board.run(_READ, 60)
+            told = board.run(build.program(_READ), 60)
         finally:
             board.leave(2)
     records = sorted((json.loads(line) for line in told.splitlines() if line.startswith("{")),

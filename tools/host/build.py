@@ -136,6 +136,13 @@ def compiled(name, spec, march, scratch):
     return data
 
 
+def program(text):
+    """The program `text` for a board's prompt: constants of firmware and hal, which a board has
+    not by name, written in.
+    """
+    return _tool("viper").inlined(text)
+
+
 def files(spec, march=None, advance=lambda n: None):
     """{path on the board: bytes} of all that the board `spec` needs, in the order in which they
     are to take effect.

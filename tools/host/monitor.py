@@ -8,17 +8,17 @@ import json
 import sys
 import time
 
-from . import port
+from . import build, port
 
 _PROGRAM = """
+import json
+from array import array
+import hal
+from firmware import config
+from firmware.safety.core import DRIVE, INPUTS, LEVEL_MV, PERMILLE, STANDING, STATE, STATES
+from firmware.safety.faults import names
+from firmware.station import Station
 def _monitor(every_ms):
-    import gc, json
-    from array import array
-    import hal
-    from firmware import config
-    from firmware.safety.core import DRIVE, INPUTS, LEVEL_MV, PERMILLE, STANDING, STATE, STATES
-    from firmware.safety.faults import names
-    from firmware.station import Station
     try:
         settings = config.load("config.json")
     except ValueError:
@@ -116,7 +116,7 @@ def main(args):
                 raise Enough
 
         try:
-            board.follow(_PROGRAM % EVERY_MS, heard)
+            board.follow(build.program(_PROGRAM % EVERY_MS), heard)
         except Enough:
             pass
         finally:

@@ -9,6 +9,7 @@ import struct
 import sys
 import time
 
+from . import build
 from .errors import BadInput, Failed
 
 CHUNK = 1536  # bytes in one command: as base64 it fits a small heap many times
@@ -21,12 +22,13 @@ ARCHITECTURES = ("", "x86", "x64", "armv6", "armv6m", "armv7m", "armv7em", "armv
                  "armv7emdp", "xtensa", "xtensawin", "rv32imc", "rv64imc")
 
 _TO_BENCH = """
+from hal import PROMPT
 try:
     if globals().get("board", 0) is None:
         print("there")
     else:
         import hal
-        hal.retain("board.json", hal.PROMPT)
+        hal.retain("board.json", PROMPT)
         print("pile")
 except Exception:
     print("blank")
@@ -143,7 +145,7 @@ class Port:
         (platform, architecture, machine) of the board.
         """
         self._interrupt()
-        if self.run(_TO_BENCH).strip() == "pile":
+        if self.run(build.program(_TO_BENCH)).strip() == "pile":
             # Its watchdog cannot be stopped: begin anew, and stay at the prompt.
             self._restart()
         name, version, mpy, platform, machine = ast.literal_eval(self.run(_ABOUT))
