@@ -34,7 +34,6 @@ _FCS_AT = const(7)
 _RINGS = const(8)  # this and the following: of highs, then of lows
 _POINTERS = const(10)
 _PLACES = const(12)  # in the ring, when samples were last counted
-_NEW_PLACES = const(14)
 _TAKEN = const(16)
 
 _TICK_MS = const(2)
@@ -178,28 +177,26 @@ class Pilot:
         busy = fcs[0] & _FCS_LEVEL | cs[0] & _CS_READY ^ _CS_READY
         zero_mv = r[_ZERO_MV]
         span_mv = r[_SPAN_MV]
-        i = 0
-        at = 2
-        while i < 2:
-            ring = ptr16(r[_RINGS + i])
-            place = (ptr32(r[_POINTERS + i])[0] - r[_RINGS + i]) >> 1
-            r[_NEW_PLACES + i] = place
-            w[at] = zero_mv + (ring[(place - 1) & (_RING - 1)] * span_mv >> 12)
-            w[at + 1] = zero_mv + (ring[(place - 2) & (_RING - 1)] * span_mv >> 12)
-            w[at + 2] = zero_mv + (ring[(place - 3) & (_RING - 1)] * span_mv >> 12)
-            at = 5
-            i += 1
-        at = 64
-        while busy and at:
-            at -= 1
+        # Written out twice: as a loop it took 4 us more.
+        ring = ptr16(r[_RINGS])
+        high = (ptr32(r[_POINTERS])[0] - r[_RINGS]) >> 1
+        w[2] = zero_mv + (ring[(high - 1) & (_RING - 1)] * span_mv >> 12)
+        w[3] = zero_mv + (ring[(high - 2) & (_RING - 1)] * span_mv >> 12)
+        w[4] = zero_mv + (ring[(high - 3) & (_RING - 1)] * span_mv >> 12)
+        ring = ptr16(r[_RINGS + 1])
+        low = (ptr32(r[_POINTERS + 1])[0] - r[_RINGS + 1]) >> 1
+        w[5] = zero_mv + (ring[(low - 1) & (_RING - 1)] * span_mv >> 12)
+        w[6] = zero_mv + (ring[(low - 2) & (_RING - 1)] * span_mv >> 12)
+        w[7] = zero_mv + (ring[(low - 3) & (_RING - 1)] * span_mv >> 12)
+        left = 64
+        while busy and left:
+            left -= 1
             busy = fcs[0] & _FCS_LEVEL | cs[0] & _CS_READY ^ _CS_READY
-        i = 0
-        while i < 2:
-            if not busy:
-                new = (r[_NEW_PLACES + i] - r[_PLACES + i]) & (_RING - 1)
-                r[_TAKEN + i] = (r[_TAKEN + i] + new) & 0x3FFFFFFF
-            r[_PLACES + i] = r[_NEW_PLACES + i]
-            i += 1
+        if not busy:
+            r[_TAKEN] = (r[_TAKEN] + ((high - r[_PLACES]) & (_RING - 1))) & 0x3FFFFFFF
+            r[_TAKEN + 1] = (r[_TAKEN + 1] + ((low - r[_PLACES + 1]) & (_RING - 1))) & 0x3FFFFFFF
+        r[_PLACES] = high
+        r[_PLACES + 1] = low
         w[0] = r[_TAKEN]
         w[1] = r[_TAKEN + 1]
 
