@@ -12,7 +12,6 @@ from firmware.safety.core import Safety
 from firmware.safety.supervision import Supervision
 from firmware.upkeep import Upkeep
 from firmware.uplink.backend import Backend
-from firmware.uplink.commands import Commands
 
 _GBT_MA = 63000
 
@@ -24,9 +23,16 @@ def wire(station, board, config):
     nonce = board.nonce()
     who = {"vendorName": board.vendor, "model": board.model, "firmwareVersion": VERSION}
     station.upkeep = Upkeep(board, station.cores, station.sessions)
-    commands = Commands(station.sessions, station.upkeep.reset)
-    reason = board.boot_reason
-    station.backend = Backend(config, who, reason, nonce, station._wall, commands, station._record)
+    station.backend = Backend(
+        config,
+        who,
+        board.boot_reason,
+        nonce,
+        station._wall,
+        station.sessions,
+        station.upkeep,
+        station._record,
+    )
     for place in board.outlets:
         gbt = place.standard == "gbt18487"
         core = Safety(

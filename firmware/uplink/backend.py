@@ -2,7 +2,7 @@
 
 from micropython import const
 
-from firmware.clock import parse
+from firmware import let_go
 from firmware.ticks import diff
 from firmware.uplink.link import Link
 from firmware.uplink.ocpp import CALLERROR, CALLRESULT, CallError, decode, encode
@@ -13,16 +13,15 @@ _RETRY_MS = const(10000)
 # After a reconnect with session present what arrives may be the broker's replay.
 _REPLAY_MS = const(5000)
 _LONGEST_S = const(86400)  # between heartbeats, whatever the backend wishes
-_COMMAND_MS = const(60000)  # a request that carries issuedAt is honoured for so long
 _ANSWERS = const(8)  # answers to the backend that may wait for the line
 
 
 class Backend:
-    """`who`, `boot_reason`: of the BootNotification. `commands.serve` answers requests;
-    `wall` is the station's clock.
+    """`who`, `boot_reason`: of the BootNotification. `wall` is the station's clock; it and its
+    `sessions` (one an outlet, `evseId` 1, 2, ...) and `upkeep` are for commands.py.
     """
 
-    def __init__(self, config, who, boot_reason, nonce, wall, commands, record):
+    def __init__(self, config, who, boot_reason, nonce, wall, sessions, upkeep, record):
         self.link = Link(
             config["station_id"],
             config["root"],
@@ -36,8 +35,10 @@ class Backend:
         self.outbox = Outbox(nonce, record)
         self.accepted = False  # the backend has accepted this boot
         self._who = {"reason": boot_reason, "chargingStation": who}
-        self._wall = wall
-        self._commands = commands
+        self.wall = wall
+        self.sessions = sessions
+        self.upkeep = upkeep
+        self.seen = []  # message ids of requests
         self._record = record
         self._now_ms = 0
         self._answers = []
@@ -80,7 +81,7 @@ class Backend:
     def _up(self, session_present):
         self._record("line", up=True, why="session present" if session_present else "new session")
         if session_present:
-            self._replay_until_uptime_ms = self._wall.uptime_ms + _REPLAY_MS
+            self._replay_until_uptime_ms = self.wall.uptime_ms + _REPLAY_MS
         if not self.accepted:
             self._waiting_since_ms = self._now_ms
             self._wait_ms = 0
@@ -97,7 +98,7 @@ class Backend:
             return
         self._take_time(result)
         status = result.get("status")
-        self.accepted = status == "Accepted" and self._wall.is_set
+        self.accepted = status == "Accepted" and self.wall.is_set
         interval = result.get("interval")
         if isinstance(interval, bool) or not isinstance(interval, (int, float)) or interval < 1:
             return
@@ -111,7 +112,7 @@ class Backend:
 
     def _take_time(self, result):
         try:
-            self._wall.set(result.get("currentTime"))
+            self.wall.set(result.get("currentTime"))
         except ValueError as error:
             self._record("backend", problem=str(error))
 
@@ -127,8 +128,8 @@ class Backend:
                 if isinstance(message[2], str):
                     self.outbox.result(message[1], None, message[2])
             else:
-                fresh = self._fresh(message[3], retain, dup)
-                answer = self._commands.serve(message[1], message[2], message[3], fresh)
+                replayed = retain or dup or self.wall.uptime_ms < self._replay_until_uptime_ms
+                answer = self._serve(message, replayed)
                 self._answer([CALLRESULT, message[1], answer])
         except CallError as error:
             # OCPP-J allows 255; it may quote a field's name of any length.
@@ -138,21 +139,14 @@ class Backend:
             # An error of ours must not end the line; there may be no message to answer.
             self._record("error", problem=repr(error))
 
-    def _fresh(self, payload, retain, dup):
-        # MQTT 3.1.1 has no expiry and OCPP requests no time: what may be a replay is not fresh,
-        # unless it says when it was issued.
-        if (
-            not self.accepted or not self.link.up
-        ):  # what comes before the link is up is the replay of its last session
-            return False
-        custom = payload.get("customData")
-        issued = custom.get("issuedAt") if isinstance(custom, dict) else None
-        if issued is not None:
-            try:
-                return abs(self._wall.unix_ms(self._wall.uptime_ms) - parse(issued)) <= _COMMAND_MS
-            except ValueError:
-                return False
-        return not (retain or dup or self._wall.uptime_ms < self._replay_until_uptime_ms)
+    def _serve(self, message, replayed):
+        try:
+            from firmware.uplink import commands
+        except Exception as error:  # no memory for it, or not whole on the board
+            raise CallError("InternalError", repr(error), message[1])
+        finally:
+            let_go("firmware.uplink.commands")
+        return commands.serve(self, message, replayed)
 
     def _answer(self, message):
         self._answers.append(encode(message).encode())

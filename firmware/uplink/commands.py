@@ -1,10 +1,16 @@
-"""What the backend may ask of the station: each request with its shape and its handler."""
+"""What the backend may ask of the station: each request with its shape and its handler. Imported
+for each request anew and let go of, see firmware.let_go.
+
+Payloads are checked against shapes, small tables of the fields that the schema names.
+"""
 
 from micropython import const
 
-from firmware.uplink.ocpp import CallError, check
+from firmware.clock import parse
+from firmware.uplink.ocpp import CallError
 
 _REPEATS = const(32)  # message ids that are remembered
+_ISSUED_MS = const(60000)  # a request that carries issuedAt is honoured for so long
 _CUSTOM = (dict, False, None)
 
 _TOKEN = {
@@ -29,85 +35,135 @@ _RESET = {
 _STOP = {"transactionId": (str, True, 36), "customData": _CUSTOM}
 
 
-class Commands:
-    """Serves requests for the station's `sessions` (one an outlet, `evseId` 1, 2, ...).
-
-    `reset(evse_id or None, at_once)` is to reset that outlet, or the station.
+def serve(backend, message, replayed):
+    """The answer's payload to the CALL `message`, which came by the line of `backend`; `replayed`:
+    it may be an old one. Raises CallError and then changes nothing.
     """
+    _, message_id, action, payload = message
+    if action not in _ACTIONS:
+        raise CallError("NotImplemented", "no such action: %s" % action[:36], message_id)
+    shape, handler = _ACTIONS[action]
+    try:
+        check(payload, shape)
+        if "customData" in payload and not isinstance(
+            payload["customData"].get("vendorId"), str
+        ):
+            raise CallError(
+                "OccurrenceConstraintViolation", "payload.customData.vendorId: missing"
+            )
+    except CallError as error:
+        error.message_id = message_id
+        raise
+    seen = backend.seen
+    repeated = message_id in seen
+    if not repeated:
+        seen.append(message_id)
+        del seen[:-_REPEATS]
+    return handler(backend, payload, not repeated and _fresh(backend, payload, replayed))
 
-    def __init__(self, sessions, reset):
-        self._sessions = sessions
-        self._reset_by = reset
-        self._seen = []
 
-    def serve(self, message_id, action, payload, fresh):
-        """The CALLRESULT's payload. `fresh`: the request is known not to be an old one. Raises
-        CallError and then changes nothing.
-        """
-        if action == "RequestStartTransaction":
-            shape, handler = _START, self._start
-        elif action == "RequestStopTransaction":
-            shape, handler = _STOP, self._stop
-        elif action == "Reset":
-            shape, handler = _RESET, self._reset
-        else:
-            raise CallError("NotImplemented", "no such action: %s" % action[:36], message_id)
-        try:
-            check(payload, shape)
-            if "customData" in payload and not isinstance(
-                payload["customData"].get("vendorId"), str
-            ):
-                raise CallError(
-                    "OccurrenceConstraintViolation", "payload.customData.vendorId: missing"
-                )
-        except CallError as error:
-            error.message_id = message_id
-            raise
-        repeated = message_id in self._seen
-        if not repeated:
-            self._seen.append(message_id)
-            del self._seen[:-_REPEATS]
-        return handler(payload, fresh and not repeated)
+def _fresh(backend, payload, replayed):
+    # MQTT 3.1.1 has no expiry and OCPP requests no time: what may be a replay is not fresh,
+    # unless it says when it was issued. What comes before the link is up is the replay of its
+    # last session.
+    if not backend.ready:
+        return False
+    issued = payload.get("customData", {}).get("issuedAt")
+    if issued is None:
+        return not replayed
+    wall = backend.wall
+    try:
+        return abs(wall.unix_ms(wall.uptime_ms) - parse(issued)) <= _ISSUED_MS
+    except ValueError:
+        return False
 
-    def _start(self, payload, fresh):
-        # A stale or repeated start would energise an outlet that nobody stands at.
-        if not fresh:
-            return _rejected("StaleCommand")
-        if "chargingProfile" in payload:
-            return _rejected(
-                "UnsupportedParam"
-            )  # charging faster than asked would be worse than not charging
-        wanted = payload.get("evseId")
-        for evse_id, session in enumerate(self._sessions, 1):
-            if session.transaction_id is None and wanted in (None, evse_id):
-                token = payload["idToken"]
-                session.start(token["idToken"], token["type"], payload["remoteStartId"])
-                return {"status": "Accepted", "transactionId": session.transaction_id}
-        return _rejected(
-            "TxInProgress" if wanted is None or wanted <= len(self._sessions) else "UnknownEvse"
-        )
 
-    def _stop(self, payload, fresh):
-        # Stopping is safe however old the request is: it names its transaction.
-        for session in self._sessions:
-            if session.transaction_id == payload["transactionId"]:
-                session.stop("Remote", "RemoteStop")
-                return {"status": "Accepted"}
-        return _rejected("TxNotFound")
+def _start(backend, payload, fresh):
+    # A stale or repeated start would energise an outlet that nobody stands at.
+    if not fresh:
+        return _rejected("StaleCommand")
+    if "chargingProfile" in payload:
+        # Charging faster than asked would be worse than not charging.
+        return _rejected("UnsupportedParam")
+    wanted = payload.get("evseId")
+    for evse_id, session in enumerate(backend.sessions, 1):
+        if session.transaction_id is None and wanted in (None, evse_id):
+            token = payload["idToken"]
+            session.start(token["idToken"], token["type"], payload["remoteStartId"])
+            return {"status": "Accepted", "transactionId": session.transaction_id}
+    return _rejected(
+        "TxInProgress" if wanted is None or wanted <= len(backend.sessions) else "UnknownEvse"
+    )
 
-    def _reset(self, payload, fresh):
-        # What is reset opens first, so an old one could only annoy; but it would do so twice.
-        if not fresh:
-            return _rejected("StaleCommand")
-        evse_id = payload.get("evseId")
-        if evse_id is not None and not 1 <= evse_id <= len(self._sessions):
+
+def _stop(backend, payload, fresh):
+    # Stopping is safe however old the request is: it names its transaction.
+    for session in backend.sessions:
+        if session.transaction_id == payload["transactionId"]:
+            session.stop("Remote", "RemoteStop")
+            return {"status": "Accepted"}
+    return _rejected("TxNotFound")
+
+
+def _reset(backend, payload, fresh):
+    # What is reset opens first, so an old one could only annoy; but it would do so twice.
+    if not fresh:
+        return _rejected("StaleCommand")
+    evse_id = payload.get("evseId")
+    sessions = backend.sessions
+    if evse_id is not None:
+        if not 1 <= evse_id <= len(sessions):
             return _rejected("UnknownEvse")
-        meant = self._sessions if evse_id is None else self._sessions[evse_id - 1 : evse_id]
-        busy = any(session.transaction_id is not None for session in meant)
-        at_once = payload["type"] == "Immediate"
-        self._reset_by(evse_id, at_once)
-        return {"status": "Scheduled" if busy and not at_once else "Accepted"}
+        sessions = sessions[evse_id - 1 : evse_id]
+    busy = any(session.transaction_id is not None for session in sessions)
+    at_once = payload["type"] == "Immediate"
+    backend.upkeep.reset(evse_id, at_once)
+    return {"status": "Scheduled" if busy and not at_once else "Accepted"}
 
 
 def _rejected(reason):
     return {"status": "Rejected", "statusInfo": {"reasonCode": reason}}
+
+
+_ACTIONS = {
+    "RequestStartTransaction": (_START, _start),
+    "RequestStopTransaction": (_STOP, _stop),
+    "Reset": (_RESET, _reset),
+}
+
+
+def check(value, shape, where="payload"):
+    """Check an object against a shape; raise CallError naming the field.
+
+    A shape maps each allowed field to (kind, required, bound): kind str with its greatest length,
+    int with its least value, a tuple of the words allowed, a nested shape, or list or dict of any
+    content.
+    """
+    for name in shape:
+        if shape[name][1] and name not in value:
+            raise CallError("OccurrenceConstraintViolation", "%s.%s: missing" % (where, name))
+    for name in value:
+        field = "%s.%s" % (where, name)
+        if name not in shape:
+            raise CallError("FormatViolation", "%s: no such field" % field)
+        kind, _, bound = shape[name]
+        found = value[name]
+        expected = dict if isinstance(kind, dict) else str if isinstance(kind, tuple) else kind
+        if not isinstance(found, expected) or isinstance(found, bool):
+            raise CallError(
+                "TypeConstraintViolation", "%s: expected %s" % (field, _KINDS[expected])
+            )
+        if isinstance(kind, dict):
+            check(found, kind, field)
+        elif isinstance(kind, tuple):
+            if found not in kind:
+                raise CallError(
+                    "PropertyConstraintViolation", "%s: expected %s" % (field, " or ".join(kind))
+                )
+        elif kind is str and len(found) > bound:
+            raise CallError("PropertyConstraintViolation", "%s: longer than %d" % (field, bound))
+        elif kind is int and bound is not None and found < bound:
+            raise CallError("PropertyConstraintViolation", "%s: less than %d" % (field, bound))
+
+
+_KINDS = {str: "a text", int: "a whole number", dict: "an object", list: "an array"}

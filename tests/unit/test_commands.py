@@ -2,8 +2,10 @@
 changes.
 """
 
+import json
 import sys
 
+from firmware import let_go, uplink
 from tests.pile import CARD, charging, simulate, step
 
 _START = {"idToken": {"idToken": "APP-7", "type": "Central"}, "remoteStartId": 42}
@@ -198,6 +200,31 @@ def test_a_long_foreign_field_does_not_block_the_line():
     assert b"FormatViolation" in answer and len(answer) < 2000
 
 
+def test_what_serves_a_request_is_there_for_that_only():
+    name = "firmware.uplink.commands"
+    let_go(name)
+    trace, _ = simulate(10000, [step(1000, "plug"), _start(2000), _start(3000, "r2")])
+    assert [answer[2]["status"] for answer in trace.answers()] == ["Accepted", "Rejected"]
+    assert name not in sys.modules and not hasattr(uplink, "commands")
+
+
+def test_what_cannot_be_loaded_is_an_internal_error():
+    let_go("firmware.uplink.commands")
+    _, station = simulate(3000, [])
+    request = json.dumps([2, "x", "RequestStartTransaction", _START]).encode()
+    path = uplink.__path__
+    uplink.__path__ = ["nowhere"] if isinstance(path, list) else "nowhere"
+    try:
+        station.backend._message(request, False, False)
+    finally:
+        uplink.__path__ = path
+    assert json.loads(station.backend._answers.pop())[:3] == [4, "x", "InternalError"]
+    assert station.sessions[0].transaction_id is None
+    # It was not seen: the same request is served once that is possible.
+    station.backend._message(request, False, False)
+    assert json.loads(station.backend._answers.pop())[2]["status"] == "Accepted"
+
+
 def test_a_date_that_is_no_text_is_not_fresh():
     payload = dict(_START)
     payload["customData"] = {"vendorId": "x", "issuedAt": {}}
@@ -220,7 +247,7 @@ def test_strange_boot_answers():
         backend._wait_ms = 10000
         backend._booted(result)
         good = result.get("currentTime") == "2026-01-01T00:00:00Z"
-        assert backend.accepted == (result.get("status") == "Accepted" and backend._wall.is_set)
+        assert backend.accepted == (result.get("status") == "Accepted" and backend.wall.is_set)
         assert 1000 <= backend._wait_ms <= 86400000, result
         if not good:
             assert backend._wait_ms == 10000 or not backend.accepted or backend._wait_ms == 300000

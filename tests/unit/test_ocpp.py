@@ -2,7 +2,8 @@
 
 import json
 
-from firmware.uplink.ocpp import CallError, check, decode, encode
+from firmware.uplink.commands import check
+from firmware.uplink.ocpp import CallError, decode, encode
 from tests.support import raises
 
 
