@@ -2,19 +2,15 @@
 
 import asyncio
 import errno
-import select
 import socket
 
 from micropython import const
 
-from firmware.ticks import add, diff
+from firmware import let_go
 from firmware.uplink.link import CLOSE, OPEN
 
-_CONNECT_MS = const(10000)
 _CHUNK = const(512)  # bytes read at a time: bounds the work between two turns of the other tasks
 _PAUSE_MS = const(5)  # between two looks at a quiet line
-_IPPROTO_TCP = const(6)  # numbers, since not every port names them
-_TCP_NODELAY = const(1)
 
 
 async def move(link, host, port, ticks_ms):
@@ -51,38 +47,17 @@ async def move(link, host, port, ticks_ms):
             pass
 
 
-async def _connect(sock, address, ticks_ms):
-    """None when `sock` is connected, else why not; or OSError."""
-    sock.setblocking(False)
+def _connect(sock, address, ticks_ms):
     try:
-        sock.setsockopt(_IPPROTO_TCP, _TCP_NODELAY, 1)
-    except OSError:  # slower without, but it works
-        pass
-    try:
-        sock.connect(address)
-    except OSError as e:
-        if e.errno != errno.EINPROGRESS:
-            raise
-    poll = select.poll()
-    poll.register(sock, select.POLLOUT)
-    give_up_ms = add(ticks_ms(), _CONNECT_MS)
-    while True:
-        ready = poll.poll(0)
-        if ready:
-            if ready[0][1] & (select.POLLERR | select.POLLHUP):
-                _reader(sock)(
-                    bytearray(1)
-                )  # OSError that names the cause, where the port knows it
-                return "connection failed"
-            return None
-        if diff(ticks_ms(), give_up_ms) >= 0:
-            return "connection timed out"
-        await asyncio.sleep_ms(_PAUSE_MS)
+        from firmware.uplink import dial
+    finally:
+        let_go("firmware.uplink.dial")
+    return dial.connect(sock, address, ticks_ms)
 
 
 async def _carry(link, sock, chunk, ticks_ms):
     """Move bytes until one side ends it; returns why."""
-    read = _reader(sock)
+    read = reader(sock)
     write = getattr(sock, "write", None) or sock.send
     pause_ms = 0
     link.opened(ticks_ms())
@@ -108,7 +83,8 @@ async def _carry(link, sock, chunk, ticks_ms):
         await asyncio.sleep_ms(pause_ms)
 
 
-def _reader(sock):
+def reader(sock):
+    """What reads into a buffer on this port."""
     return getattr(sock, "readinto", None) or sock.recv_into
 
 
