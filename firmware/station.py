@@ -7,6 +7,10 @@ from firmware.safety.core import CLOSINGS, ERRORS, LEASE, TICKS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from firmware.access.cards import Cards
+    from firmware.safety.blackbox import Records
+    from firmware.upkeep import Upkeep
+    from firmware.uplink.backend import Backend
     from hal.roles import Board
 
 _MAIN_LOOP_MS = 20
@@ -18,6 +22,14 @@ class Station:
     `safety_tick` belongs to the board's timer, `tick` to its main loop every 20 ms. Raises
     ValueError for a configuration that the board cannot be.
     """
+
+    if TYPE_CHECKING:  # what wiring.wire sets
+        backend: Backend
+        cards: Cards
+        records: Records
+        upkeep: Upkeep
+        ticks: list
+        services: list
 
     def __init__(self, board: "Board", config):
         from firmware import wiring
@@ -31,8 +43,8 @@ class Station:
         self.signals = []
         self.errors = 0  # exceptions that a service raised
         self._record = board.log.record
-        self._wall = WallClock(board.clock.ticks_ms())
-        self._rests = []
+        self.wall = WallClock(board.clock.ticks_ms())
+        self.rests = []
         wiring.wire(self, board, config)
         self._reported = [""] * len(self.outlets)  # connectorStatus, as last told to the backend
         self._offered_ma = [0] * len(self.outlets)
@@ -41,7 +53,7 @@ class Station:
         """Tick the safety core of every outlet, then the black boxes; allocates nothing, never
         raises.
         """
-        for tick in self._ticks:
+        for tick in self.ticks:
             tick(now_ms)
 
     def heartbeats(self):
@@ -58,16 +70,16 @@ class Station:
 
     def tick(self, now_ms):
         """One turn of the main loop: outlets first, then services."""
-        self._wall.tick(now_ms)
+        self.wall.tick(now_ms)
         for i in range(len(self.outlets)):
             try:
                 self.supervisions[i].tick(now_ms)
                 self.outlets[i].tick(now_ms)
-                self._rests[i].tick(now_ms, self.cores[i].cells[CLOSINGS])
+                self.rests[i].tick(now_ms, self.cores[i].cells[CLOSINGS])
             except Exception as error:
                 # The outlet's lease is not renewed: the core stops in good order.
                 self._stumble(error)
-        for service in self._services:
+        for service in self.services:
             try:
                 service(now_ms)
             except Exception as error:
@@ -79,7 +91,7 @@ class Station:
         self.errors += 1
         self._record("error", problem=repr(error))
 
-    def _report(self, _):
+    def report(self, _):
         for i in range(len(self.outlets)):
             outlet = self.outlets[i]
             if outlet.offered_ma != self._offered_ma[i]:
@@ -93,14 +105,14 @@ class Station:
             status = "Faulted" if outlet.faulted else "Occupied" if outlet.plugged else "Available"
             if status != self._reported[i] and self.backend.accepted:
                 if self.backend.outbox.add(
-                    "StatusNotification", self._status, (i + 1, status, self._wall.uptime_ms)
+                    "StatusNotification", self._status, (i + 1, status, self.wall.uptime_ms)
                 ):
                     self._reported[i] = status
 
     def _status(self, report):
         evse_id, status, uptime_ms = report
         return {
-            "timestamp": self._wall.text(uptime_ms),
+            "timestamp": self.wall.text(uptime_ms),
             "connectorStatus": status,
             "evseId": evse_id,
             "connectorId": 1,

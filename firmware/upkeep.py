@@ -31,12 +31,12 @@ _MOST_MS = const(60000)
 
 
 class Upkeep:
-    """`cores` and `sessions` are the station's lists, one entry an outlet. The station sets
-    `outbox`.
+    """`cores` and `sessions` are the station's lists, one entry an outlet. `owes()`: whether the
+    backend has not got everything of a transaction yet.
     """
 
-    def __init__(self, board, cores, sessions):
-        self.outbox = None
+    def __init__(self, board, cores, sessions, owes):
+        self._owes = owes
         self._board = board
         self._cores = cores
         self._sessions = sessions
@@ -89,7 +89,7 @@ class Upkeep:
                 self._board.store.save(_WEAR, worn)
         if self._reason and not driven and (self._at_once or not busy):
             self._waited_ms += dt
-            if self._waited_ms >= (_MOST_MS if busy or self.outbox.owes else _LEAST_MS):
+            if self._waited_ms >= (_MOST_MS if busy or self._owes() else _LEAST_MS):
                 reason = self._reason
                 self._reason = ""
                 self._board.reset(reason)

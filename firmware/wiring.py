@@ -1,4 +1,4 @@
-"""The one place where roles, outlets and services are wired together; let go of once that is done."""
+"""The one place where roles, outlets and services are wired together; let go of after that."""
 
 from firmware import VERSION
 from firmware.access.cards import Cards
@@ -22,17 +22,11 @@ def wire(station, board, config):
     """
     nonce = board.nonce()
     who = {"vendorName": board.vendor, "model": board.model, "firmwareVersion": VERSION}
-    station.upkeep = Upkeep(board, station.cores, station.sessions)
-    station.backend = Backend(
-        config,
-        who,
-        board.boot_reason,
-        nonce,
-        station._wall,
-        station.sessions,
-        station.upkeep,
-        station._record,
-    )
+    record = board.log.record
+    upkeep = Upkeep(board, station.cores, station.sessions, lambda: backend.outbox.owes)
+    reason = board.boot_reason
+    sessions = station.sessions
+    backend = Backend(config, who, reason, nonce, station.wall, sessions, upkeep, record)
     for place in board.outlets:
         gbt = place.standard == "gbt18487"
         core = Safety(
@@ -58,10 +52,10 @@ def wire(station, board, config):
         station.cores.append(core)
         station.supervisions.append(Supervision(core.cells, place, limits, plug, config))
         station.outlets.append(outlet)
-        station._rests.append(Rest(outlet, limits, config["min_pause_s"] * 1000))
+        station.rests.append(Rest(outlet, limits, config["min_pause_s"] * 1000))
         shown = _shown(station, len(station.cores))
         station.signals.append(
-            Signals(core.cells, outlet, place.lamp, place.buzzer, station.backend, shown)
+            Signals(core.cells, outlet, place.lamp, place.buzzer, backend, shown)
         )
         station.sessions.append(
             Session(
@@ -70,24 +64,23 @@ def wire(station, board, config):
                 place.meter,
                 place.contactor,
                 config,
-                station._wall,
+                station.wall,
                 nonce,
-                station.backend.outbox,
+                backend.outbox,
             )
         )
-    station.upkeep.outbox = station.backend.outbox
-    station._boxes = [BlackBox(core.cells) for core in station.cores]
-    station.upkeep.restore()
-    station.records = Records(station._boxes, board.store, station._wall)
-    station._ticks = [core.tick for core in station.cores] + [box.note for box in station._boxes]
-    station.cards = Cards(
-        board.reader, station.sessions, station.backend, station._record, station.signals
-    )
+    upkeep.restore()
+    boxes = [BlackBox(core.cells) for core in station.cores]
+    station.upkeep = upkeep
+    station.backend = backend
+    station.records = Records(boxes, board.store, station.wall)
+    station.cards = Cards(board.reader, station.sessions, backend, record, station.signals)
+    station.ticks = [core.tick for core in station.cores] + [box.note for box in boxes]
     services = [device.tick for device in board.devices]
     services += [session.tick for session in station.sessions]
-    services += [station.cards.tick, station._report, station.backend.tick, station.records.tick]
+    services += [station.cards.tick, station.report, backend.tick, station.records.tick]
     services += [signal.tick for signal in station.signals]
-    station._services = services + [station.upkeep.tick]
+    station.services = services + [upkeep.tick]
 
 
 def _shown(station, n):

@@ -195,7 +195,7 @@ def test_a_service_that_raises_does_not_stop_the_others():
         raise RuntimeError("broken")
 
     trace, station = simulate(1000, [])
-    station._services.insert(0, raises)
+    station.services.insert(0, raises)
     lease = station.cores[0].cells[2]
     for i in range(5):
         station.tick(1000 + i * 20)
