@@ -29,8 +29,8 @@ HOT = (
     "Safety._weigh",
     "BlackBox.note",
 )
-# Not among them: Safety._from_inputs is called while something is not as it should be, permille_of when
-# the offer changes.
+# Not among them: Safety._from_inputs is called while something is not as it should be, and
+# permille_of when the offer changes.
 
 # Attributes of self
 ARRAYS = {

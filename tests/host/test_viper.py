@@ -125,10 +125,11 @@ def test_no_module_misses_a_constant_that_was_written_in():
                     theirs = theirs / "__init__.py" if package else theirs.with_suffix(".py")
                     if theirs.exists():
                         there = ast.parse(viper.inlined(theirs.read_text()))
+                        named = (ast.Name, ast.FunctionDef, ast.ClassDef, ast.alias)
                         names = {
                             getattr(one, "id", getattr(one, "name", None))
                             for one in ast.walk(there)
-                            if isinstance(one, (ast.Name, ast.FunctionDef, ast.ClassDef, ast.alias))
+                            if isinstance(one, named)
                         }
                         wanted = {alias.name for alias in node.names}
                         if package:  # from which modules are imported, too

@@ -843,7 +843,7 @@ PROTECTIONS = [
         steps=[at(EVENT_MS, "leak", ma=2000)]),
     Requirement(
         "leak-latch", OURS + "only service clears it",
-        "Current flowed past the open contactor for 5 s: no closing, not even for the next vehicle",
+        "Current flowed past the open contactor for 5 s: no closing for the next vehicle",
         count(driven, needs=[fault("CurrentWhileOpen")]), most=0, unit="closings",
         steps=[at(500, "leak", ma=2000), at(5500, "leak", ma=0), *charging()], phases=2),
     Requirement(
