@@ -2,7 +2,12 @@
 Let go of once the board is made.
 """
 
+from hal import log
 from hal.mcu import common
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from hal import roles
 
 # The names of an outlet's inputs in a board file, in the order of the bits of roles.Inputs.
 INPUTS = ("rcd", "estop", "earth", "live", "mirror", "door", "tilt", "smoke")
@@ -36,20 +41,68 @@ def check_deadman(spec, path, hold_ms, longest):
         )
 
 
+class Outlet:
+    """The role. Without methods: they would stay, and with them this module."""
+
+    witness = common.Dark()
+    meter: "roles.Meter" = common.NoMeter()
+    billing: "roles.Meter | None" = None
+    thermometer: "roles.Thermometer | None" = None
+    socket: "roles.Socket | None" = None
+    lamp: "roles.Lamp | None" = None
+    buzzer: "roles.Buzzer | None" = None
+
+    kind: str
+    phases: int
+    standard: str
+    ventilated: bool
+    max_ma: int
+    max_reason: str
+    pilot: "roles.Pilot"
+    contactor: "roles.Contactor"
+    inputs: "roles.Inputs"
+
+
+def outlet(spec, pilot, contactor, inputs):
+    """The hardware of one outlet. `max_ma` is the lower of what its wiring and its pilot's
+    sampling allow, `max_reason` says in words when it is the latter.
+    """
+    made = Outlet()
+    made.kind = spec.get("kind", "ac")
+    made.phases = spec.get("phases", 1)
+    made.standard = spec.get("standard", "iec61851")
+    made.ventilated = spec.get("ventilated", False)
+    made.max_ma = min(spec["max_ma"], pilot.max_ma)
+    made.max_reason = pilot.max_reason if pilot.max_ma < spec["max_ma"] else ""
+    made.pilot = pilot
+    made.contactor = contactor
+    made.inputs = inputs
+    return made
+
+
 # The roles of an outlet that a chip can have: {"chip": NAME, ...}, which hal.chips.NAME drives.
 _CHIPS = ("meter", "billing", "thermometer", "socket", "lamp", "buzzer")
 
 
 def equip(board, spec, path, buses):
-    """Give `board` its chips and links. Raises ValueError, with the role and the field of the file
-    `path`.
+    """Give `board`, which has its `outlets`, all else that is no controller's own: chips and links
+    too. Raises ValueError, with the role and the field of the file `path`.
     """
-    for i, outlet in enumerate(board.outlets):
+    board.model = spec.get("model", spec["mcu"])
+    board.clock = board
+    board.log = log
+    board.reader = common.Nobody()
+    board.memory = None
+    board.store = common.Files()
+    board.devices = []
+    for i, made in enumerate(board.outlets):
         place = spec["outlets"][i]
         for role in _CHIPS:
-            _wire(board, outlet, role, place, buses, "%s: outlets[%d]" % (path, i))
+            _wire(board, made, role, place, buses, "%s: outlets[%d]" % (path, i))
         if "billing" in place:
-            outlet.meter = common.Billed(outlet.meter, outlet.billing)
+            from hal.mcu import billed
+
+            made.meter = billed.Billed(made.meter, made.billing)
     for role in ("reader", "memory"):
         _wire(board, board, role, spec, buses, path)
     for link in spec.get("network", ()):

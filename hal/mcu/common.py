@@ -2,14 +2,11 @@
 
 import asyncio
 import os
-from array import array
 from time import ticks_ms
 
 from micropython import const
 
-from hal import log
-
-TYPE_CHECKING = False
+TYPE_CHECKING = const(False)
 if TYPE_CHECKING:
     from hal import roles
 
@@ -47,8 +44,8 @@ class Supervisor:
 
 
 class Board:
-    """The board role, less what each microcontroller has its own: `start`, `stop`, `check`.
-    `retain(spec, word)` keeps the word of `hal`; hal.mcu.board_file brings what hangs on buses.
+    """The board role, less what each microcontroller has its own; hal.mcu.board_file.equip brings
+    the rest.
     """
 
     late_ms = 0
@@ -56,16 +53,32 @@ class Board:
     serial = ""
     boot_reason = "Unknown"
 
-    def __init__(self, spec, outlets, retain=None):
-        self.model = spec.get("model", spec["mcu"])
-        self.clock: "roles.Clock" = self
-        self.log: "roles.Log" = log
-        self.reader: "roles.CardReader" = _Nobody()
-        self.memory: "roles.Memory | None" = None
-        self.store: "roles.Store" = _Files()
-        self.outlets: "list[roles.Outlet]" = outlets
-        self.devices: "list[roles.Device]" = []
-        self._retain = retain
+    if TYPE_CHECKING:
+        model: str
+        clock: roles.Clock
+        log: roles.Log
+        reader: roles.CardReader
+        memory: "roles.Memory | None"
+        store: roles.Store
+        outlets: "list[roles.Outlet]"
+        devices: "list[roles.Device]"
+
+        def retain(self, word):
+            """Keep the word of `hal`."""
+
+        def start(self, tick):
+            """Have the timer call `tick(now_ms)`; returns the function that feeds the watchdog."""
+            return lambda: None
+
+        def stop(self):
+            """End the timer and open every contactor."""
+
+        def check(self) -> bool:
+            """Look after the hardware, every CHECK_MS; False when only a reset helps."""
+            return True
+
+        def restart(self):
+            """Reset the controller."""
 
     def ticks_ms(self) -> int:
         """Monotonic milliseconds, wrapping at 2^30."""
@@ -80,27 +93,11 @@ class Board:
         a, b, c, d = os.urandom(4)
         return ((a << 8 | b) << 8 | c) * n >> 24
 
-    def start(self, tick):
-        """Have the timer call `tick(now_ms)`; returns the function that feeds the watchdog."""
-        raise NotImplementedError
-
-    def stop(self):
-        """End the timer and open every contactor."""
-        raise NotImplementedError
-
-    def check(self):
-        """Look after the hardware, every CHECK_MS; False when only a reset helps."""
-        raise NotImplementedError
-
-    def restart(self):
-        """Reset the controller."""
-        raise NotImplementedError
-
     def reset(self, reason):
         """Open everything and start anew, for `reason` (OCPP's BootReasonEnumType)."""
         self.stop()
         code = REASONS.index(reason) + 1 if reason in REASONS else 0
-        self._retain(None, code << 5)  # pyright: ignore[reportOptionalCall]
+        self.retain(code << 5)
         self.restart()
 
     def date(self):
@@ -135,7 +132,7 @@ class Board:
             supervisor.check(station.heartbeats())
             checks += 1
             if checks == _STEADY_CHECKS:
-                self._retain(None, 0)  # pyright: ignore[reportOptionalCall]
+                self.retain(0)
             await asyncio.sleep_ms(CHECK_MS)
 
 
@@ -144,31 +141,9 @@ class Board:
 REASONS = ("RemoteReset", "LocalReset", "FirmwareUpdate", "ScheduledReset")
 
 
-class Outlet:
-    """The hardware of one outlet. `max_ma` is the lower of what its wiring and its pilot's
-    sampling allow, `max_reason` says in words when it is the latter.
-    """
+class Dark:
+    """The witness that sees nothing."""
 
-    def __init__(self, spec, pilot, contactor, inputs):
-        self.kind = spec.get("kind", "ac")
-        self.phases = spec.get("phases", 1)
-        self.standard = spec.get("standard", "iec61851")
-        self.ventilated = spec.get("ventilated", False)
-        self.max_ma = min(spec["max_ma"], pilot.max_ma)
-        self.max_reason = pilot.max_reason if pilot.max_ma < spec["max_ma"] else ""
-        self.pilot: "roles.Pilot" = pilot
-        self.contactor: "roles.Contactor" = contactor
-        self.inputs: "roles.Inputs" = inputs
-        self.witness: "roles.Witness" = _Dark()
-        self.meter: "roles.Meter" = _NoMeter()
-        self.billing: "roles.Meter | None" = None
-        self.thermometer: "roles.Thermometer | None" = None
-        self.socket: "roles.Socket | None" = None
-        self.lamp: "roles.Lamp | None" = None
-        self.buzzer: "roles.Buzzer | None" = None
-
-
-class _Dark:
     def state(self, name):
         pass
 
@@ -176,32 +151,18 @@ class _Dark:
         pass
 
 
-class _NoMeter:
+class NoMeter:
+    """For ever silent."""
+
     def read(self, into):
         for i in range(11):
             into[i] = 0
-        into[2] = 1 << 29  # for ever silent
+        into[2] = 1 << 29
 
 
-class Billed:
-    """A meter whose energy another one counts; as old as the older of the two."""
+class Files:
+    """The store, in files."""
 
-    def __init__(self, meter, billing):
-        self._meter = meter
-        self._billing = billing
-        self._billed = array("i", [0] * 11)
-
-    def read(self, into):
-        """See roles.Meter."""
-        billed = self._billed
-        self._billing.read(billed)
-        self._meter.read(into)
-        into[0] = billed[0]
-        into[1] = billed[1]
-        into[2] = max(into[2], billed[2])
-
-
-class _Files:
     def save(self, name, data):
         # Renaming replaces the old file in one piece.
         with open(name + ".new", "wb") as file:
@@ -216,7 +177,9 @@ class _Files:
             return None
 
 
-class _Nobody:
+class Nobody:
+    """The reader that is not there."""
+
     def read(self):
         return None
 

@@ -6,7 +6,7 @@ What is here makes the board, and is let go of then; hal.mcu.esp32_tick stays.
 
 from micropython import const
 
-from hal.mcu import board_file, common, esp32_tick, port
+from hal.mcu import board_file, esp32_tick, port
 
 _PULSE_US = esp32_tick.PULSE_US
 _PULSES = const(40)  # an RMT block holds 48 symbols on S3 and C3: none needs an interrupt
@@ -37,7 +37,8 @@ def make(spec, path):
     for place in spec["outlets"]:
         contactor = esp32_tick.Contactor(place["contactor"], spec["deadman"].get("pulses", 20))
         inputs = esp32_tick.Inputs(place.get("inputs", {}), contactor, board_file.INPUTS)
-        outlets.append(common.Outlet(place, esp32_tick.Pilot(place["pilot"]), contactor, inputs))
-    board = esp32_tick.Board(spec, outlets, retain)
+        pilot = esp32_tick.Pilot(place["pilot"])
+        outlets.append(board_file.outlet(place, pilot, contactor, inputs))
+    board = esp32_tick.Board(outlets)
     port.equip(board, spec, path, esp32_tick.Analogue, retained(spec))
     return board

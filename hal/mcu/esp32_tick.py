@@ -36,6 +36,13 @@ class Board(common.Board):
     _tick = None
     _failed = False
 
+    def __init__(self, outlets):
+        self.outlets = outlets
+
+    def retain(self, word):
+        """Keep `word`, 0 to 255, through resets."""
+        retain(None, word)
+
     def start(self, tick):
         """Begin to call `tick(now_ms)` every 10 ms, between two bytecodes."""
         self._tick = tick

@@ -16,7 +16,8 @@ import rp2
 import uctypes
 from micropython import const
 
-from hal.mcu import board_file, common, port, rp2040_tick
+from hal.mcu import board_file, port, rp2040_tick
+from hal.mcu.rp2040_tick import SCRATCH
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -80,9 +81,23 @@ _PULSE_CYCLES = const(64)
 BOOT_ONLY = ("hal.mcu.board_file", "hal.mcu.port", "hal.mcu.secrets", "hal.mcu.rp2040")
 
 make_safe = port.make_safe
-retained = rp2040_tick.retained
-retain = rp2040_tick.retain
 watch = port.watch
+
+
+def retained(spec):
+    """The word that `retain` kept; 0 after power-up."""
+    return machine.mem32[SCRATCH] & 255
+
+
+def retain(spec, word):
+    """Keep `word`, 0 to 255, through resets."""
+    machine.mem32[SCRATCH] = word
+
+
+class Circle:
+    """The sampling's channels, rings and slices. It stays, so it has no methods: with them this
+    module would.
+    """
 
 
 @rp2.asm_pio(set_init=rp2.PIO.OUT_LOW, out_shiftdir=rp2.PIO.SHIFT_RIGHT)
@@ -115,7 +130,7 @@ def make(spec, path):
     make_safe(spec)
     board_file.check_deadman(spec, path, hold_ms(spec), 31)
     places = spec["outlets"]
-    circle = rp2040_tick.Circle()
+    circle = Circle()
     if places:
         arrange(circle, [place["pilot"] for place in places])
     pilots = []
@@ -124,8 +139,8 @@ def make(spec, path):
         contactor = make_contactor(place["contactor"], i, spec["deadman"].get("pulses", 20))
         inputs = make_inputs(place.get("inputs", {}), place["contactor"])
         pilots.append(make_pilot(circle, i))
-        outlets.append(common.Outlet(place, pilots[i], contactor, inputs))
-    board = rp2040_tick.Board(spec, outlets, pilots, circle)
+        outlets.append(board_file.outlet(place, pilots[i], contactor, inputs))
+    board = rp2040_tick.Board(outlets, pilots, circle)
     port.equip(board, spec, path, lambda pin: also(circle, pin), retained(spec))
     return board
 

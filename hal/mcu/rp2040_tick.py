@@ -18,7 +18,7 @@ from hal.mcu import common
 _CS_READY = const(1 << 8)
 _FCS_LEVEL = const(15 << 16)
 _TIMERAWL = const(0x40054028)  # 4.6.5: microseconds since boot
-_SCRATCH = const(0x4005800C)  # 4.7.6: the watchdog's first; bootrom and SDK use others
+SCRATCH = const(0x4005800C)  # 4.7.6: the watchdog's first; bootrom and SDK use others
 
 _RING = const(16)  # halfwords
 
@@ -41,30 +41,20 @@ _EARLY_US = const(1000)
 _ERRORS = const(2)  # cell of _clock: 1 once an exception reached the timer's callback
 
 
-def retained(spec):
-    """The word that `retain` kept; 0 after power-up."""
-    return machine.mem32[_SCRATCH] & 255
-
-
-def retain(spec, word):
-    """Keep `word`, 0 to 255, through resets."""
-    machine.mem32[_SCRATCH] = word
-
-
-class Circle:
-    """The sampling's channels, rings and slices: hal.mcu.rp2040 makes and starts it."""
-
-
 class Board(common.Board):
     """An RP2040's pile: `outlets`, and what keeps them ticking."""
 
     late_ms = 20
 
-    def __init__(self, spec, outlets, pilots, circle):
-        super().__init__(spec, outlets, retain)
+    def __init__(self, outlets, pilots, circle):
+        self.outlets = outlets
         self._pilots = pilots
         self._circle = circle
         self._seen = []
+
+    def retain(self, word):
+        """Keep `word`, 0 to 255, through resets."""
+        machine.mem32[SCRATCH] = word
 
     def start(self, tick):
         """Begin to call `tick(now_ms)` every 2 ms."""

@@ -5,7 +5,7 @@ from array import array
 
 import hal
 from hal.mcu import board_file
-from hal.mcu.common import Board, Outlet
+from hal.mcu.common import Board
 
 
 class Pin:
@@ -49,8 +49,9 @@ class Pilot:
 
 def make(**place):
     place["max_ma"] = place.get("max_ma", 32000)
-    board = Board({"mcu": "none", "model": "M"}, [Outlet(place, Pilot(), None, None)])
-    spec = {"outlets": [place], "memory": place.pop("memory", None)}
+    board = Board()
+    board.outlets = [board_file.outlet(place, Pilot(), None, None)]
+    spec = {"mcu": "none", "outlets": [place], "memory": place.pop("memory", None)}
     if spec["memory"] is None:
         del spec["memory"]
     buses = Buses()

@@ -53,7 +53,7 @@ def test_outputs_in_the_order_of_danger():
 
 
 def test_board_s_random_numbers_are_in_range():
-    board = Board({"mcu": "none"}, [])
+    board = Board()
     drawn = [board.random(7) for _ in range(300)]
     assert min(drawn) == 0 and max(drawn) == 6
     assert len(board.nonce()) == 8 and board.nonce() != board.nonce()
