@@ -5,6 +5,7 @@ In production, which a file says (see hal.installed), nobody comes to the prompt
 """
 
 import json
+import sys
 
 import micropython
 
@@ -65,6 +66,7 @@ def start(path):
         spec["outlets"] = []
     board = module.make(spec, path)
     let_go(module.BOOT_ONLY)
+    let_go([name for name in sys.modules if name.startswith("hal.chips.spec")])
     return board
 
 

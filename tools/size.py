@@ -47,6 +47,8 @@ _SMALLEST = "ac-7kw-picow"
 _LATER = ("hal.mcu.rtc",)
 # What hal.start and main.py let go of, beside the BOOT_ONLY of hal/mcu.
 _BOOT_ONLY = ("hal.begin", "hal.installed", "firmware.config", "firmware.wiring")
+# What hal.begin lets go of: the modules whose names begin so.
+_SPECS = "hal.chips.spec"
 
 # What no port but a board's has; on the webassembly port names are enough to import by.
 _STUBS = {
@@ -109,14 +111,16 @@ def ac_station(name=_SMALLEST):
 
 def boot_only(name=_SMALLEST):
     """What the board `name` lets go of once it runs."""
-    mcu = board.load(board.find(name))["mcu"]
+    spec = board.load(board.find(name))
+    mcu = spec["mcu"]
     tree = ast.parse((ROOT / "hal" / "mcu" / f"{mcu}.py").read_text())
     names = next(
         ast.literal_eval(node.value)
         for node in tree.body
         if isinstance(node, ast.Assign) and node.targets[0].id == "BOOT_ONLY"
     )
-    return (*names, *_BOOT_ONLY)
+    specs = [module for module in board.modules(spec) if module.startswith(_SPECS)]
+    return (*names, *specs, *_BOOT_ONLY)
 
 
 @functools.lru_cache

@@ -1,5 +1,6 @@
 """Drivers, one file a chip, each handed its buses by `make(buses, spec, phases)`; and here what
-several of them share: time, fields of the board file, calibration, and a meter's cells.
+several of them share: time, and a meter's cells. What a driver needs of hal.chips.spec it imports
+where it is made.
 
 A driver's `tick(now_ms)` comes every 20 ms, does one short bus transfer, never waits or raises.
 """
@@ -29,61 +30,8 @@ def diff(a, b):
     return (((a - b) & _MASK) ^ _HALF) - _HALF
 
 
-def field(spec, name, default, least, most):
-    """The whole number `name` of a board file's object. Raises ValueError("name: expected ...,
-    found ...").
-    """
-    value = spec.get(name, default)
-    if type(value) is not int or not least <= value <= most:
-        raise ValueError("%s: expected %d to %d, found %r" % (name, least, most, value))
-    return value
-
-
-def divider_ohm(spec, high, low):
-    """The two resistors of spec["divider_ohm"] (line to pin, pin to neutral); `high`, `low`: the
-    default. Raises ValueError.
-    """
-    found = spec.get("divider_ohm", (high, low))
-    try:
-        high, low = found
-        if 0 < low < high < 1 << 30:
-            return high, low
-    except (TypeError, ValueError):
-        pass
-    raise ValueError("divider_ohm: expected [high, low], found %r" % (found,))
-
-
-def gain_ppm(spec, quantity, phase=0):
-    """What spec["calibration"][quantity] (a number, or one a phase) adds to a reading, in ppm:
-    -500000 to 500000. Raises ValueError.
-    """
-    table = spec.get("calibration", {})
-    ppm = table.get(quantity, 0) if isinstance(table, dict) else None
-    if isinstance(ppm, list):
-        ppm = ppm[phase] if phase < len(ppm) else None
-    if type(ppm) is not int or not -500000 <= ppm <= 500000:
-        text = "calibration: %s: expected -500000 to 500000 ppm, found %r"
-        raise ValueError(text % (quantity, ppm))
-    return ppm
-
-
-def calibrated_ppm(shown, true, ppm=0):
-    """The gain that makes a chip which shows `shown` (with the gain `ppm`) show `true`, both in
-    the same unit: for the bench. Raises ValueError when that is no calibration any more.
-    """
-    if shown <= 0 or not shown // 2 <= true <= shown * 3 // 2:
-        raise ValueError("reading: expected within 50 %% of %r, found %r" % (true, shown))
-    return (true * (1000000 + ppm) + shown // 2) // shown - 1000000
-
-
-def ratio(units, raw, ppm=0):
-    """What `scaled` takes, for a chip that shows `raw` for so many `units`: both whole numbers."""
-    raw *= 1000000
-    return (units * (1000000 + ppm) * (1 << 30) + raw // 2) // raw
-
-
 def scaled(raw, by):
-    """A chip's number in the units of `ratio`, rounded."""
+    """A chip's number in the units of hal.chips.spec.ratio, rounded."""
     return (raw * by + _HALF) >> 30
 
 

@@ -13,7 +13,7 @@ for billing. The data sheet's full scale (rev. B): 9032007 in RMS, 4862401 in po
 
 from micropython import const
 
-from hal.chips import AGE, MA, MHZ, MV, MW, Meter, diff, field, gain_ppm, ratio, scaled
+from hal.chips import AGE, MA, MHZ, MV, MW, Meter, diff, scaled
 
 READ_MS = 400
 
@@ -31,6 +31,8 @@ def make(buses, spec, phases=1):
 
 class Ade7953(Meter):
     def __init__(self, buses, spec, phases):
+        from hal.chips.spec import field, gain_ppm, ratio
+
         if phases != 1:
             raise ValueError("phases: expected 1, found %r" % phases)
         channel = field(spec, "channel", 0, 0, 1)

@@ -17,11 +17,11 @@ from array import array
 
 from micropython import const
 
-from hal.chips import CELLS, MA, MHZ, MV, MW, Meter, diff, field, gain_ppm
+from hal.chips import CELLS, MA, MHZ, MV, MW, Meter, diff
 
 READ_MS = 1500
 
-_METER_EN = const(0x00)
+METER_EN = const(0x00)
 _LAST = const(0x78)
 _FREQ = const(0xF8)
 _MOST_MV = const(500000)
@@ -35,9 +35,12 @@ def make(buses, spec, phases=1):
 
 class Atm90e32(Meter):
     def __init__(self, buses, spec, phases):
+        from hal.chips.spec import field
+        from hal.chips.spec_atm90e32 import config
+
         super().__init__(_MOST_MV // 1000 * _MOST_MA * phases)
         self._phases = phases
-        self._config = _config(spec, phases)
+        self._config = config(spec, phases)
         self._spi, self._cs = buses.spi(spec, field(spec, "hz", 400000, 10000, 1200000), 1, 1)
         self._io = bytearray(4)
         self._next = array("i", [0] * CELLS)
@@ -91,7 +94,7 @@ class Atm90e32(Meter):
             power = self._get(0xB1 + phase)
             power = (power ^ 0x8000) - 0x8000 << 16 | self._get(0xC1 + phase)
             new[MW] = (0 if phase == 0 else new[MW]) + power * 8 // 25
-        elif self._get(_METER_EN) != 1:
+        elif self._get(METER_EN) != 1:
             # not there, or it has begun anew
             self._at = -len(self._config)
             return
@@ -128,27 +131,3 @@ class Atm90e32(Meter):
         self.flowed(self._flows * 25 << 27)
         self._flows = 0
         self.fresh(self._began_ms)
-
-
-def _config(spec, phases):
-    # (register, value) to write, the first of them what cannot be read back
-    table = [
-        (0x70, 0x789A),  # reset
-        (0x7F, 0x55AA),  # unlock
-        (0x33, 0x0185 | field(spec, "mains_hz", 50, 50, 60) // 60 << 12),
-        (0x34, (field(spec, "amplified", 1, 1, 4) >> 1) * 0x15),
-        (0x31, 0x0861),  # 450e9 / 3200: the meter constant
-        (0x32, 0xC468),
-    ]
-    volt = field(spec, "voltage_gain", 7305, 1, 65535)
-    current = field(spec, "current_gain", 27961, 1, 65535)
-    for i in range(phases):
-        table.append((0x61 + 4 * i, _gain(volt, gain_ppm(spec, "voltage", i))))
-        table.append((0x62 + 4 * i, _gain(current, gain_ppm(spec, "current", i))))
-        table.append((0x47 + 2 * i, gain_ppm(spec, "power", i) * 32768 // 1000000 & 0xFFFF))
-    table.append((_METER_EN, 1))
-    return table
-
-
-def _gain(gain, ppm):
-    return min((gain * (1000000 + ppm) + 500000) // 1000000, 65535)

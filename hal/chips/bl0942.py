@@ -13,7 +13,7 @@ seconds x WATT. The pins take 70 mV and 30 mV at most: 30 A at 1 mOhm, so 32 A w
 
 from micropython import const
 
-from hal.chips import MA, MHZ, MV, MW, Meter, diff, divider_ohm, field, gain_ppm, ratio, scaled
+from hal.chips import MA, MHZ, MV, MW, Meter, diff, scaled
 
 READ_MS = 1000
 
@@ -31,22 +31,11 @@ def make(buses, spec, phases=1):
     return Bl0942(buses, spec, phases)
 
 
-def ratios(spec):
-    """What `scaled` takes for (mV, mA, mW, mWh) from V_RMS, I_RMS, WATT, CF_CNT."""
-    high, low = divider_ohm(spec, 1950000, 510)
-    whole = high + low
-    shunt = field(spec, "shunt_uohm", 1000, 10, 100000)
-    power = gain_ppm(spec, "power")
-    return (
-        ratio(1218 * whole, 73989000 * low, gain_ppm(spec, "voltage")),
-        ratio(1218000, 305978 * shunt, gain_ppm(spec, "current")),
-        ratio(1483524 * whole, 3537000 * low * shunt, power),
-        ratio(1483524 * whole * 4194304, 3537000 * low * shunt * 36000, power),
-    )
-
-
 class Bl0942(Meter):
     def __init__(self, buses, spec, phases):
+        from hal.chips.spec import field
+        from hal.chips.spec_bl0942 import ratios
+
         if phases != 1:
             raise ValueError("phases: expected 1, found %r" % phases)
         self._baud = spec.get("baud", 4800)

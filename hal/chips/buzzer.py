@@ -3,11 +3,11 @@
 Board file: {"chip": "buzzer", "pin": PIN, "on": 1}; `on` is the level at which it sounds.
 """
 
-from hal.chips import field
-
 
 def make(buses, spec, phases=1):
     """The buzzer that `spec` describes. Raises ValueError with the field."""
+    from hal.chips.spec import field
+
     on = field(spec, "on", 1, 0, 1)
     return Buzzer(buses.output(spec["pin"], 1 - on), on)
 

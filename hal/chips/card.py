@@ -18,10 +18,9 @@ class Reader:
     """
 
     def __init__(self, spec, seen):
-        order = spec.get("byte_order", "msb")
-        if order not in ("msb", "lsb"):
-            raise ValueError('byte_order: expected "msb" or "lsb", found %r' % (order,))
-        self._reversed = order == "lsb"
+        from hal.chips.spec import is_lsb
+
+        self._reversed = is_lsb(spec)
         self._seen = seen
         self._now_ms = None
         self._age_ms = NEVER_MS

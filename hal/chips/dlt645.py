@@ -17,12 +17,12 @@ from array import array
 
 from micropython import const
 
-from hal.chips import AGE, CELLS, MA, MHZ, MV, MW, WH, Meter, diff, field
+from hal.chips import AGE, CELLS, MA, MHZ, MV, MW, WH, Meter, diff
 
 READ_MS = 3600  # at 2400 baud, from silence, its address included
 
 _MASK = const((1 << 30) - 1)
-_MWH_PER_COUNT = const(10000 << 30)  # as hal.chips.ratio
+_MWH_PER_COUNT = const(10000 << 30)  # as hal.chips.spec.ratio
 _SIZE = const(80)  # an echo of the question, an answer
 _FORGET_MS = const(4000)  # nothing that is this much older than the rest is ever told
 _SIGNED = (0, 3)  # the highest bit of currents and powers is their sign
@@ -57,6 +57,8 @@ class Dlt645(Meter):
     """The role Meter."""
 
     def __init__(self, buses, spec, phases):
+        from hal.chips.spec import field
+
         most_ma = field(spec, "max_a", 100, 1, 600) * 1200
         most_mw = most_ma * 300 * phases
         super().__init__(most_mw)

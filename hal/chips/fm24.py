@@ -13,8 +13,6 @@ bytes before it written and the others as they were.
 
 from micropython import const
 
-from hal.chips import field
-
 _ADDRESS = const(0x50)
 # A transfer on the bus is at most so long: 3 ms at 400 kHz. It divides 256, so that none crosses
 # into the next block.
@@ -23,16 +21,9 @@ _CHUNK = const(128)
 
 def make(buses, spec, phases=1):
     """The memory that `spec` describes. Raises ValueError with the field."""
-    kbit = spec.get("kbit")
-    if kbit not in (4, 8, 16, 64, 128, 256, 512, 1024):
-        raise ValueError("kbit: expected 4, 8, 16, 64 to 512 or 1024, found %r" % (kbit,))
-    size = kbit << 7
-    width = 8 if kbit < 64 else 16
-    blocks = size >> width or 1
-    select = field(spec, "select", 0, 0, 7)
-    if select & blocks - 1:
-        text = "select: expected no pin where the size has address bits, found %r"
-        raise ValueError(text % (select,))
+    from hal.chips.spec_fm24 import geometry
+
+    size, width, select = geometry(spec)
     return Fm24(buses.i2c(spec), size, width, _ADDRESS | select)
 
 

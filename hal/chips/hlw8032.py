@@ -14,7 +14,7 @@ does not measure the frequency: 0.
 
 from micropython import const
 
-from hal.chips import MA, MV, MW, Meter, diff, divider_ohm, field, gain_ppm, ratio, scaled
+from hal.chips import MA, MV, MW, Meter, diff, scaled
 
 READ_MS = 1000
 
@@ -27,23 +27,16 @@ _POWER = const(0x10)
 
 def make(buses, spec, phases=1):
     """The meter that `spec` describes. Raises ValueError."""
-    return Hlw8032(buses, spec, phases)
+    from hal.chips.spec_hlw8032 import factors
+
+    return Hlw8032(factors(spec, phases), buses.uart(spec, 4800, 0))
 
 
 class Hlw8032(Meter):
-    def __init__(self, buses, spec, phases):
-        if phases != 1:
-            raise ValueError("phases: expected 1, found %r" % phases)
-        high, low = divider_ohm(spec, 1880000, 1000)
-        shunt = field(spec, "shunt_uohm", 1000, 10, 100000)
-        # quotients to mV, mA, mW
-        self._mv = ratio(high, low, gain_ppm(spec, "voltage"))
-        self._ma = ratio(1000000, shunt, gain_ppm(spec, "current"))
-        self._mw = ratio(high * 1000, low * shunt, gain_ppm(spec, "power"))
-        self._most_mv = 495 * high // low
-        self._most_ma = 30935000 // shunt
+    def __init__(self, factors, line):
+        self._mv, self._ma, self._mw, self._most_mv, self._most_ma = factors
         super().__init__(self._most_mv * self._most_ma // 1000)
-        self._line = buses.uart(spec, 4800, 0)
+        self._line = line
         self._chunk = bytearray(32)
         self._frame = bytearray(_BYTES)
         self._n = 0  # bytes of it that are here

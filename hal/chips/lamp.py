@@ -7,26 +7,16 @@ it. `percent`: the pixels' brightness.
 
 from micropython import const
 
-from hal.chips import diff, field
+from hal.chips import diff
 
 _AGAIN_MS = const(1000)  # pixels are told again: one that noise has altered would stay so
 
 
 def make(buses, spec, phases=1):
     """The lamp that `spec` describes. Raises ValueError with the field."""
-    if "pixels" in spec:
-        # 30 us each with interrupts off (roles.Buses): the 2 ms tick has to stay on time
-        count = field(spec, "count", 1, 1, 24)
-        percent = field(spec, "percent", 100, 1, 100)
-        return Pixels(buses.pixels(spec["pixels"], count), count, percent)
-    on = field(spec, "on", 1, 0, 1)
-    pins = [
-        buses.output(spec[name], 1 - on) if name in spec else None
-        for name in ("red", "green", "blue")
-    ]
-    if pins == [None, None, None]:
-        raise ValueError("pixels: expected it, or red, green or blue, found none")
-    return Lights(pins, on)
+    from hal.chips import spec_lamp
+
+    return spec_lamp.make(buses, spec)
 
 
 class Pixels:

@@ -16,7 +16,7 @@ Numbers of registers and instructions are those of the datasheet DS20001801.
 
 from micropython import const
 
-from hal.chips import NEVER_MS, diff, field
+from hal.chips import NEVER_MS, diff
 
 _RESET = const(0xC0)
 _READ = const(0x03)
@@ -67,6 +67,8 @@ _RUN = const(5)
 
 def make(buses, spec, phases=1):
     """The controller that `spec` describes, being set up. Raises ValueError with the field."""
+    from hal.chips.spec import field
+
     osc_hz = field(spec, "osc_hz", 8000000, 1000000, 40000000)
     bitrate = field(spec, "bitrate", 250000, 5000, 1000000)
     spi, cs = buses.spi(spec, min(10000000, osc_hz))

@@ -12,7 +12,7 @@ one event. A card is told READ_MS after it was presented at the latest.
 
 from micropython import const
 
-from hal.chips import card, diff, field
+from hal.chips import card, diff
 
 READ_MS = const(300)
 _BUSY_MS = const(60)  # the chip's own timer ends an exchange after 5 ms
@@ -28,9 +28,10 @@ _COLLISION = const(0x0E << 1)
 
 # What is set, and seen to be so after each exchange: the timer, which starts by itself and ends
 # after 200 steps of 25 us (a card answers within 0.1 ms), 100 % ASK, the antenna on.
-_SETTINGS = bytes((0x2A << 1, 0x2B << 1, 0x2C << 1, 0x2D << 1, 0x15 << 1, 0x14 << 1))
+_SETTINGS = b"\x54\x56\x58\x5a\x2a\x28"  # the registers 2A, 2B, 2C, 2D, 15, 14, shifted too
 _VALUES = b"\x80\xa9\x00\xc8\x40\x83"
-_READ = bytes([0x80 | b for b in bytes((_IRQ, _ERROR, _LEVEL, _COLLISION)) + _SETTINGS]) + b"\0"
+# _IRQ, _ERROR, _LEVEL, _COLLISION and _SETTINGS, each with the bit that reads; an end
+_READ = b"\x88\x8c\x94\x9c\xd4\xd6\xd8\xda\xaa\xa8\0"
 _READ_FIFO = b"\x92\x92\x92\x92\x92\0"
 
 # What is next, or under way.
@@ -61,6 +62,8 @@ class Mfrc522(card.Reader):
     """The role CardReader."""
 
     def __init__(self, buses, spec):
+        from hal.chips.spec import field
+
         card.Reader.__init__(self, spec, 1)
         self._spi, self._cs = buses.spi(spec, field(spec, "hz", 4000000, 100000, 10000000))
         self._in = bytearray(11)

@@ -11,7 +11,7 @@ from array import array
 
 from micropython import const
 
-from hal.chips import CELLS, MW, WH, Meter, diff, field
+from hal.chips import CELLS, MW, WH, Meter, diff
 
 WAITING = const(0)
 DONE = const(1)
@@ -19,7 +19,7 @@ FAILED = const(2)  # silence, an exception, or nothing that makes sense
 
 _SIZE = const(96)  # an echo of the question, an answer of 40 registers
 _THINK_MS = const(240)  # what a meter may take to answer, and two ticks
-_MWH_PER_WH = const(1000 << 30)  # as hal.chips.ratio
+_MWH_PER_WH = const(1000 << 30)  # as hal.chips.spec.ratio
 _PARITY = {"none": None, "even": 0, "odd": 1}
 
 
@@ -72,6 +72,8 @@ class Master:
     """
 
     def __init__(self, buses, spec, baud):
+        from hal.chips.spec import field
+
         self._address = field(spec, "address", 1, 1, 247)
         baud = field(spec, "baud", baud, 1200, 115200)
         parity = spec.get("parity", "none")

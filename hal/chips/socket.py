@@ -15,7 +15,7 @@ it longer, at most until the watchdog resets the pile.
 
 from micropython import const
 
-from hal.chips import diff, field
+from hal.chips import diff
 
 _OLD_MS = const(1000)  # a proximity reading older than this is none
 _OPEN_OHM = const(20000)
@@ -24,6 +24,8 @@ _STEADY = const(3)  # ticks after which the feedback contact is believed
 
 def make(buses, spec, phases=1):
     """The socket that `spec` describes. Raises ValueError with the field."""
+    from hal.chips.spec import field
+
     # Products stay below 2^30: a larger one would allocate on a 32-bit board.
     supply = field(spec, "supply_mv", 3300, 1000, 15000)
     up = field(spec, "up_ohm", None, 50, 50000)

@@ -44,13 +44,23 @@ def test_what_is_measured_is_the_whole_ac_station(found):
 def test_what_is_let_go_of_is_let_go_of():
     assert {"hal.mcu.port", "hal.mcu.esp32"} <= set(size.boot_only("ac-7kw-esp32"))
     for name in size.boot_only("ac-7kw-picow"):
-        assert name.startswith("hal.mcu.") or repr(name).replace("'", '"') in LETS_GO
+        known = name.startswith(("hal.mcu.", "hal.chips.spec"))
+        assert known or repr(name).replace("'", '"') in LETS_GO
+    begin = (size.ROOT / "hal" / "begin.py").read_text()
+    assert 'name.startswith("hal.chips.spec")' in begin
+    assert {"hal.chips.spec", "hal.chips.spec_ntc"} <= set(size.boot_only("ac-7kw-picow"))
     modules = ["hal", "hal.log", "hal.mcu", "hal.mcu.common"]
     modules.append("hal.mcu.board_file")
     every = size.measure(modules)
     rest = size.measure(modules, gone=modules[-1:])
     assert every["mpy_bytes"]["total"] > rest["mpy_bytes"]["total"]
     assert every["heap_bytes_32bit"] > rest["heap_bytes_32bit"] + 1000
+
+
+def test_nothing_that_stays_holds_what_chips_need_while_they_are_made():
+    for path in sorted((size.ROOT / "hal").rglob("*.py")):
+        if path.parent.name != "chips" or not path.name.startswith("spec"):
+            assert not [name for name in board.imports(path) if name.startswith("hal.chips.spec")]
 
 
 def test_any_list_of_modules_can_be_measured():

@@ -2,7 +2,8 @@
 
 from array import array
 
-from hal.chips import ade7953, calibrated_ppm
+from hal.chips import ade7953
+from hal.chips.spec import calibrated_ppm
 from hal.virtual.chips import ade7953 as emulation
 from tests import chips
 from tests.support import raises

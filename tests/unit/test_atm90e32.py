@@ -4,7 +4,8 @@ bad lines.
 
 from array import array
 
-from hal.chips import atm90e32, calibrated_ppm
+from hal.chips import atm90e32
+from hal.chips.spec import calibrated_ppm
 from hal.virtual.chips import atm90e32 as emulation
 from tests import chips
 from tests.support import raises

@@ -171,7 +171,7 @@ def test_an_hour_of_charging_is_metered_within_the_chips_resolution():
 
 
 def test_calibration_from_a_reference_reading():
-    from hal.chips import calibrated_ppm
+    from hal.chips.spec import calibrated_ppm
 
     bench = Bench(divider_ohm=[1960000, 510])
     driver = bl0942.make(bench.buses, SPEC)  # it believes in another divider

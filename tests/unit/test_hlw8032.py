@@ -3,7 +3,8 @@
 import json
 from array import array
 
-from hal.chips import calibrated_ppm, hlw8032
+from hal.chips import hlw8032
+from hal.chips.spec import calibrated_ppm
 from hal.virtual.chips import hlw8032 as emulation
 from tests import chips
 from tests.support import raises

@@ -173,7 +173,8 @@ def modules(spec):
     """
     wanted = ["hal", "hal.mcu." + spec["mcu"]]
     wanted += ["hal.begin", "hal.mcu.rtc", "hal.mcu.secrets"]  # imported within functions
-    wanted += ["hal.chips." + chip["chip"] for _, chip, _ in chips(spec)]
+    for _, chip, _ in chips(spec):
+        wanted += ["hal.chips." + chip["chip"], "hal.chips.spec", "hal.chips.spec_" + chip["chip"]]
     if any("billing" in outlet for outlet in spec["outlets"]):
         wanted.append("hal.mcu.billed")
     wanted += ["hal.mcu.network_" + link["kind"] for link in spec.get("network", ())]
