@@ -2,6 +2,7 @@
 it.
 """
 
+from firmware import let_go
 from firmware.ticks import diff
 
 
@@ -43,48 +44,25 @@ class WallClock:
 
 
 def parse(text):
-    """Unix time in ms of an RFC 3339 date-time; years 2000 to 2199. Raises ValueError."""
+    """As firmware.date.parse, which is there for that only: dates come seldom."""
     try:
-        if not isinstance(text, str) or (text[4] + text[7] + text[13] + text[16]) != "--::":
-            raise ValueError
-        year = int(text[0:4])
-        month = int(text[5:7])
-        day = int(text[8:10])
-        hour = int(text[11:13])
-        seconds = hour * 3600 + int(text[14:16]) * 60 + int(text[17:19])
-        if text[10] not in "Tt " or hour > 23 or seconds < 0:
-            raise ValueError
-        rest = text[19:]
-        ms = 0
-        if rest[:1] == ".":
-            digits = 1
-            while rest[digits : digits + 1].isdigit():
-                digits += 1
-            ms = int((rest[1:digits] + "00")[:3])
-            rest = rest[digits:]
-        if rest[:1] in ("+", "-") and len(rest) == 6:
-            offset = int(rest[1:3]) * 3600 + int(rest[4:6]) * 60
-            seconds -= offset if rest[0] == "+" else -offset
-        elif rest not in ("Z", "z"):
-            raise ValueError
-        if not (2000 <= year < 2200 and 1 <= month <= 12 and 1 <= day <= 31):
-            raise ValueError
-    except (ValueError, IndexError):
-        raise ValueError("expected a date-time such as 2026-01-31T12:00:00Z, found %r" % (text,))
-    return (_days(year, month, day) * 86400 + seconds) * 1000 + ms
+        from firmware import date
+    finally:
+        let_go("firmware.date")
+    return date.parse(text)
 
 
 def render(unix_ms):
     """The RFC 3339 date-time in UTC, with milliseconds, of a Unix time in ms from 2000 to 2199."""
     seconds, ms = divmod(unix_ms, 1000)
-    days, seconds = divmod(seconds, 86400)
-    year = 1970 + days // 366
-    while _days(year + 1, 1, 1) <= days:
+    date, seconds = divmod(seconds, 86400)
+    year = 1970 + date // 366
+    while days(year + 1, 1, 1) <= date:
         year += 1
     month = 12
-    while _days(year, month, 1) > days:
+    while days(year, month, 1) > date:
         month -= 1
-    day = days - _days(year, month, 1) + 1
+    day = date - days(year, month, 1) + 1
     hour, seconds = divmod(seconds, 3600)
     return "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ" % (
         year,
@@ -97,9 +75,11 @@ def render(unix_ms):
     )
 
 
-def _days(year, month, day):
-    # Days from 1970-01-01 in the Gregorian calendar. The year starts in March, so that the leap
-    # day comes last. Ports differ in the epoch of time.mktime, this does not.
+def days(year, month, day):
+    """Days from 1970-01-01 in the Gregorian calendar. Ports differ in the epoch of time.mktime,
+    this does not.
+    """
+    # The year starts in March, so that the leap day comes last.
     if month < 3:
         year -= 1
         month += 12

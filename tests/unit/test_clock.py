@@ -1,6 +1,7 @@
 """Dates from 2000 to 2199, and an uptime that never wraps."""
 
-from firmware.clock import WallClock, parse, render
+from firmware.clock import WallClock, render
+from firmware.date import parse
 from tests.support import raises
 
 
