@@ -8,6 +8,7 @@ time-outs, back-off.
 import umqtt.simple as umqtt
 from micropython import const
 
+from firmware import let_go
 from firmware.ticks import add, diff
 
 TYPE_CHECKING = False
@@ -114,16 +115,14 @@ class Link(umqtt.MQTTClient):
         waits to be sent, `max_packet` what the broker may send in one packet. ValueError when a
         name or number does not fit MQTT."""
         topic = "%s/%s/" % (root, station_id)
-        # With a client id, topics, user and password of 600 bytes at most, CONNECT always fits.
-        if not station_id or len(topic.encode()) > 100 or any(c in topic for c in "+#\0"):
-            raise ValueError("root/station_id/: expected 100 bytes without + # NUL: %r" % topic)
-        if not 5 <= keepalive_s < 65536:
-            raise ValueError("keepalive_s: expected 5 to 65535, found %r" % keepalive_s)
         if user is not None:
             user = user.encode()
             password = (password or "").encode()
-            if not user or len(user) + len(password) > 400:
-                raise ValueError("user, password: expected 1 to 400 bytes together")
+        try:
+            from firmware.uplink import fits
+        finally:
+            let_go("firmware.uplink.fits")
+        fits.check(station_id, topic, keepalive_s, user, password)
         super().__init__(station_id.encode(), None, 1, user, password, keepalive_s)
         self.sock = _Wire(max(out_bytes, 1024))
         self._up_topic = (topic + "up").encode()
