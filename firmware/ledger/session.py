@@ -23,22 +23,6 @@ _SILENT_MS = const(2000)
 _CONTEXTS = ("Transaction.Begin", "Sample.Periodic", "Transaction.End")
 
 
-class _Event:
-    # What happened, as small as it can be kept; it becomes a message when it is sent.
-    __slots__ = (
-        "transaction_id",
-        "seq",
-        "kind",
-        "trigger",
-        "uptime_ms",
-        "state",
-        "reason",
-        "remote_id",
-        "token",
-        "meter",
-    )
-
-
 class Session:
     """`evse_id` from 1. `contactor` tells by its mirror when the metal is open. Times in `config`
     are in seconds.
@@ -138,24 +122,20 @@ class Session:
         return still or open_ms >= _SILENT_MS
 
     def _event(self, kind, trigger, reason=None, remote_id=None):
-        event = _Event()
-        event.transaction_id = self.transaction_id
-        event.seq = self._seq
-        event.kind = kind
-        event.trigger = trigger
-        event.uptime_ms = self._wall.uptime_ms
-        event.state = self._state
-        event.reason = reason
-        event.remote_id = remote_id
-        event.token = (self.token, self._token_type) if kind == STARTED else None
-        event.meter = None
+        reading = None
         if kind != UPDATED or trigger == "MeterValuePeriodic":
             self._meter.read(self._reading)
-            event.meter = tuple(self._reading)
+            reading = tuple(self._reading)
             self._sampled_ms = self._now_ms
-        self._seq += 1
-        on_result = self._answered if event.token else None
+        # What happened, as small as it can be kept; _payload makes a message of it when it is
+        # sent.
         group = self.transaction_id
+        token = (self.token, self._token_type) if kind == STARTED else None
+        uptime_ms = self._wall.uptime_ms
+        event = (group, self._seq, kind, trigger, uptime_ms, self._state, reason, remote_id, token,
+                 reading)
+        self._seq += 1
+        on_result = self._answered if token else None
         self._outbox.add("TransactionEvent", self._payload, event, on_result, group)
 
     def _answered(self, result):
@@ -165,33 +145,28 @@ class Session:
             self.stop("DeAuthorized", "Deauthorized")
 
     def _payload(self, event):
-        time = self._wall.text(event.uptime_ms)
-        info = {
-            "transactionId": event.transaction_id,
-            "chargingState": CHARGING_STATES[event.state],
-        }
-        if event.reason:
-            info["stoppedReason"] = event.reason
-        if event.remote_id is not None:
-            info["remoteStartId"] = event.remote_id
+        (transaction_id, seq, kind, trigger, uptime_ms, state, reason, remote_id, token,
+         reading) = event
+        time = self._wall.text(uptime_ms)
+        info = {"transactionId": transaction_id, "chargingState": CHARGING_STATES[state]}
+        if reason:
+            info["stoppedReason"] = reason
+        if remote_id is not None:
+            info["remoteStartId"] = remote_id
         payload = {
-            "eventType": _EVENTS[event.kind],
+            "eventType": _EVENTS[kind],
             "timestamp": time,
-            "triggerReason": event.trigger,
-            "seqNo": event.seq,
+            "triggerReason": trigger,
+            "seqNo": seq,
             "transactionInfo": info,
             "evse": self._evse,
         }
-        if event.token:
-            payload["idToken"] = {"idToken": event.token[0], "type": event.token[1]}
-        if event.meter:
-            wh, mwh, _, _, *phases = event.meter
-            payload["meterValue"] = [
-                {
-                    "timestamp": time,
-                    "sampledValue": _samples(event.kind, wh, mwh, phases),
-                }
-            ]
+        if token:
+            payload["idToken"] = {"idToken": token[0], "type": token[1]}
+        if reading:
+            wh, mwh, _, _, *phases = reading
+            samples = _samples(kind, wh, mwh, phases)
+            payload["meterValue"] = [{"timestamp": time, "sampledValue": samples}]
         return payload
 
 
