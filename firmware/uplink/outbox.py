@@ -20,19 +20,16 @@ _DEAD_LETTERS = const(16)
 
 
 class _Call:
-    __slots__ = (
-        "action",
-        "build",
-        "argument",
-        "on_result",
-        "group",
-        "id",
-        "text",
-        "sent",
-        "sent_ms",
-        "errors",
-        "dup",
-    )
+    def __init__(self, message_id, action, build, argument, on_result, group):
+        self.id = message_id
+        self.action = action
+        self.build = build
+        self.argument = argument
+        self.on_result = on_result
+        self.group = group
+        self.text = None
+        self.sent = self.dup = False
+        self.sent_ms = self.errors = 0
 
 
 class Outbox:
@@ -66,20 +63,9 @@ class Outbox:
         """
         if self.crowded and group is None:
             return False
-        call = _Call()
-        call.action = action
-        call.build = build
-        call.argument = argument
-        call.on_result = on_result
-        call.group = group
         self._count += 1
-        call.id = "%s-%d" % (self._nonce, self._count)
-        call.text = None
-        call.sent = False
-        call.sent_ms = 0
-        call.errors = 0
-        call.dup = False
-        self._calls.append(call)
+        message_id = "%s-%d" % (self._nonce, self._count)
+        self._calls.append(_Call(message_id, action, build, argument, on_result, group))
         return True
 
     def has(self, action):
