@@ -132,6 +132,7 @@ class VirtualBoard:
         self.clock = self
         self._main_stalled_until_us = 0
         self._stalled_until_us = 0
+        self._dark_until_us = 0
         if real_time:
             self._introduce()
         self._boot()
@@ -161,7 +162,7 @@ class VirtualBoard:
         """The supply of pile and vehicle is gone for `for_us`; then the firmware boots."""
         for place in self.places:
             place.plant.power(False)
-        self.stall(for_us)
+        self._dark_until_us = max(self._dark_until_us, self.plant.now_us + for_us)
 
     def reset(self, reason):
         """Start the firmware anew; what is wired to it goes on."""
@@ -243,18 +244,25 @@ class VirtualBoard:
                 plant.now_us = next_us  # nothing is due: the hottest path of the simulator
             else:
                 advance(next_us)
+            if not plant.powered:
+                while plant.now_us < self._dark_until_us:  # one cut may follow upon another
+                    advance(self._dark_until_us)
+                # What stood still before, or would have meanwhile, is gone.
+                self._stalled_until_us = self._main_stalled_until_us = 0
+                for place in self.places:
+                    place.plant.power(True)
+                    for chip in place.buses.chips.values():
+                        chip.reset()
+                self.boot_reason = "PowerUp"
+                return plant.now_us <= until_us
             if next_us < self._stalled_until_us:
-                if not plant.powered:
-                    advance(self._stalled_until_us)
-                    for place in self.places:
-                        place.plant.power(True)
-                        for chip in place.buses.chips.values():
-                            chip.reset()
-                    self.boot_reason = "PowerUp"
-                    return plant.now_us <= until_us
                 # All of Python stands still. Ticks that were missed fire in a burst afterwards.
                 next_us = self._stalled_until_us
-                advance(next_us)
+                while plant.powered and plant.now_us < next_us:  # a cut ends it
+                    advance(min([next_us] + [place.plant.next_us for place in self.places]))
+                if not plant.powered:
+                    next_us = plant.now_us
+                    continue
                 safety_tick((start_ms + next_us // 1000) & _TICKS)
                 safety_tick((start_ms + next_us // 1000) & _TICKS)
                 continue
