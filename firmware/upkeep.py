@@ -49,6 +49,7 @@ class Upkeep:
         self._kept = [0] * len(board.outlets)
         self._reason = ""  # of a reset that waits
         self._at_once = False
+        self._serviced = False  # a technician lets go of what is kept, once nothing is closed
         self._waited_ms = 0
         self._last_ms = None
 
@@ -82,11 +83,17 @@ class Upkeep:
             if self._sessions[i].transaction_id is not None:
                 busy = True
         if not driven and not closed:
+            if self._serviced:
+                self._serviced = False
+                for core in self._cores:
+                    core.restore(0)
             self._keep()
             if self._worn and not busy:
                 self._worn = False
                 worn = b"".join([struct.pack("<5I", *wear) for wear in self.wear])
                 self._board.store.save(_WEAR, worn)
+        if self._reason and self._at_once:
+            self._stop(self._sessions)  # those, too, that began since
         if self._reason and not driven and (self._at_once or not busy):
             self._waited_ms += dt
             if self._waited_ms >= (_MOST_MS if busy or self._owes() else _LEAST_MS):
@@ -131,11 +138,15 @@ class Upkeep:
             self._board.store.save(_KEPT, kept)
 
     def serviced(self):
-        """A technician has seen to it: let go of what only service clears, and start anew."""
-        for core in self._cores:
-            core.restore(0)
-        self._keep()
+        """A technician has seen to it: let go of what only service clears, and start anew. What
+        is still welded stays.
+        """
+        self._serviced = True
         self.reset(None, True, "LocalReset")
+
+    def _stop(self, sessions):
+        for session in sessions:
+            session.stop("ImmediateReset", "ResetCommand")
 
     def reset(self, evse_id, at_once, reason=""):
         """Reset outlet `evse_id` (from 1): what unplugging lets go of is let go. None: start the
@@ -144,8 +155,7 @@ class Upkeep:
         """
         sessions = self._sessions if evse_id is None else self._sessions[evse_id - 1 : evse_id]
         if at_once:
-            for session in sessions:
-                session.stop("ImmediateReset", "ResetCommand")
+            self._stop(sessions)
         if evse_id is None:
             self._reason = reason or ("RemoteReset" if at_once else "ScheduledReset")
             self._at_once = at_once

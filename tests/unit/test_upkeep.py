@@ -1,7 +1,7 @@
 """What outlives a vehicle: wear, faults that wait for service, resets."""
 
 from firmware.safety import core, faults
-from tests.pile import charging, settings, simulate, step
+from tests.pile import CARD, charging, settings, simulate, step
 from tests.support import raises
 
 
@@ -91,6 +91,37 @@ def test_a_hard_fault_outlives_power_cuts_until_service():
     assert [line["code"] for line in trace.of("fault")] == ["GroundFailure"] * 2
     assert not trace.of("write", closed=True)
     assert len(trace.of("write")) >= 2
+
+
+def test_service_writes_nothing_while_another_outlet_is_closed():
+    steps = charging(
+        step(500, "weld", outlet=2),
+        step(900, "weld", fault=False, outlet=2),
+        step(10000, "service"),
+    )
+    trace, _ = simulate(20000, steps, outlets=2)
+    assert boots(trace) == ["PowerUp", "LocalReset"]
+    assert not trace.of("write", closed=True)
+    assert [line["code"] for line in trace.of("fault") if line["t_us"] > 11500000] == ["PhaseLoss"]
+
+
+def test_service_does_not_part_contacts():
+    steps = [step(500, "weld"), step(900, "weld", fault=False), step(2000, "weld")]
+    trace, _ = simulate(9000, steps + [step(3000, "service")])
+    assert boots(trace) == ["PowerUp", "LocalReset"]
+    assert not trace.of("write", closed=True)
+    assert not trace.of("clear", code="PowerSwitchFailure")
+
+
+def test_nobody_begins_to_charge_while_a_reset_waits():
+    steps = [
+        step(1000, "plug"), step(1500, "ready"), step(3000, "card", uid=CARD),
+        backend(3180, "Reset", {"type": "Immediate"}),
+    ]  # fmt: skip
+    trace, _ = simulate(90000, steps)
+    assert len(trace.messages(event="Started")) == len(trace.messages(event="Ended"))
+    assert boots(trace) == ["PowerUp", "RemoteReset"]
+    assert not trace.of("contactor", command=True)
 
 
 def test_what_unplugging_clears_is_not_kept():
