@@ -2,7 +2,8 @@
 
 It starts when somebody is authorised and ends when the vehicle has left or the authorisation has
 ended, whichever is first (TxStartPoint Authorized; TxStopPoint EVConnected, Authorized), always
-after the contactor has opened and the meter was read again: no watt-hour is lost.
+after the contactor has opened (a welded one: carries nothing any more) and the meter was read
+again: no watt-hour is lost.
 """
 
 from array import array
@@ -20,6 +21,7 @@ _AGE = const(2)  # of a meter's reading, in ms
 _MW = const(10)
 _NO_MW = const(20000)
 _SILENT_MS = const(2000)
+_WELDED_MS = const(1000)  # without its drive a contactor opens sooner, or is welded
 _CONTEXTS = ("Transaction.Begin", "Sample.Periodic", "Transaction.End")
 
 
@@ -44,7 +46,8 @@ class Session:
         self._reading = array("i", [0] * 11)
         self._seq = 0
         self._state = 0
-        self._opened_ms = None  # when the contactor was seen open, while ending
+        self._dropped_ms = None  # when the drive pin was seen off, while ending
+        self._opened_ms = None  # when the contactor was seen open
         self._ending = None  # (stopped reason, trigger) while the contactor is still to open
         self._now_ms = 0
         self._sampled_ms = 0
@@ -60,7 +63,7 @@ class Session:
         self.token = token
         self._token_type = token_type
         self._seq = 0
-        self._ending = self._opened_ms = None
+        self._ending = self._dropped_ms = self._opened_ms = None
         self._sampled_ms = self._unplugged_ms = self._now_ms
         self.outlet.authorise()
         self._state = self.outlet.charging_state
@@ -108,18 +111,27 @@ class Session:
             self._event(UPDATED, "MeterValuePeriodic")
 
     def _last_reading(self, now_ms):
-        # Whether the contactor is open and the meter was read since; a silent meter is not waited
-        # for.
-        if self.outlet.energised or self._contactor.closed():
-            self._opened_ms = None
+        # Whether the contactor is open, or welded without current, and the meter was read since; a
+        # silent meter is not waited for.
+        if self.outlet.energised:
+            self._dropped_ms = self._opened_ms = None
             return False
-        if self._opened_ms is None:
+        if self._dropped_ms is None:
+            self._dropped_ms = now_ms
+        welded = self._contactor.closed()
+        if welded:
+            # It may never open: once nothing flows any more that is the end, too.
+            self._opened_ms = None
+            if diff(now_ms, self._dropped_ms) < _WELDED_MS:
+                return False
+        elif self._opened_ms is None:
             self._opened_ms = now_ms
-        open_ms = diff(now_ms, self._opened_ms)
+        open_ms = diff(now_ms, self._dropped_ms if welded else self._opened_ms)
         self._meter.read(self._reading)
+        age_ms = self._reading[_AGE]
         # Its power is a mean: what it shows may be what flowed before.
-        still = self._reading[_AGE] <= open_ms and self._reading[_MW] < _NO_MW
-        return still or open_ms >= _SILENT_MS
+        still = age_ms <= open_ms and self._reading[_MW] < _NO_MW
+        return still or open_ms >= _SILENT_MS and (not welded or age_ms > _SILENT_MS)
 
     def _event(self, kind, trigger, reason=None, remote_id=None):
         reading = None

@@ -235,6 +235,27 @@ def test_what_the_vehicle_was_made_to_do_ends_with_the_vehicle():
     assert not trace.of("vehicle")
 
 
+def test_a_welded_contactor_holds_no_transaction_for_ever():
+    reset = [2, "r1", "Reset", {"type": "OnIdle"}]
+    steps = charging(step(10000, "weld"), step(15000, "backend", message=reset))
+    trace, station = simulate(60000, steps + [step(20000, "unplug")])
+    (ended,) = trace.messages(event="Ended")
+    value = ended["meterValue"][0]["sampledValue"][0]["value"]
+    assert abs(value * 1000 - station.board.plant.energy_mwh()) <= 1000
+    assert len(trace.of("boot")) == 2
+
+
+def test_current_through_a_welded_contactor_is_counted_to_its_end():
+    steps = charging(
+        step(10000, "draw", ma=9000, obey=False), step(10010, "weld"), step(11000, "card", uid=CARD),
+        step(40000, "unplug"),
+    )  # fmt: skip
+    trace, station = simulate(60000, steps)
+    (ended,) = trace.messages(event="Ended")
+    value = ended["meterValue"][0]["sampledValue"][0]["value"]
+    assert abs(value * 1000 - station.board.plant.energy_mwh()) <= 1000
+
+
 def test_heartbeats_move_until_a_tick_raises():
     trace, station = simulate(1000, charging())
     beats = station.heartbeats()
