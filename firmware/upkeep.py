@@ -21,6 +21,7 @@ from firmware.safety.faults import FAULTS, SERVICE
 from firmware.ticks import diff
 
 _BY_SERVICE = sum([1 << i for i, fault in enumerate(FAULTS) if fault[4] == SERVICE])
+_ALL = (1 << len(FAULTS)) - 1  # a file that was never written whole has others
 _KEPT = "service"  # in the store: four bytes an outlet, the faults that only service clears
 _WEAR = "wear"  # in the store: five u32 an outlet, as in Upkeep.wear
 _FIRST = const(16)  # closings that say how fast a new contactor is
@@ -28,6 +29,7 @@ _FIRST = const(16)  # closings that say how fast a new contactor is
 # every transaction; for no longer than a minute.
 _LEAST_MS = const(500)
 _MOST_MS = const(60000)
+_TURNS = const(25)  # of the main loop, in which what a Reset lets go of may pass
 
 
 class Upkeep:
@@ -47,6 +49,7 @@ class Upkeep:
         self._closings = [0] * len(board.outlets)
         self._forced = [0] * len(board.outlets)
         self._kept = [0] * len(board.outlets)
+        self._releasing = [0] * len(board.outlets)  # turns left
         self._reason = ""  # of a reset that waits
         self._at_once = False
         self._serviced = False  # a technician lets go of what is kept, once nothing is closed
@@ -64,7 +67,7 @@ class Upkeep:
             ]
         kept = self._board.store.load(_KEPT) or b""
         for i, core in enumerate(self._cores):
-            self._kept[i] = int.from_bytes(kept[4 * i : 4 * i + 4], "little")
+            self._kept[i] = int.from_bytes(kept[4 * i : 4 * i + 4], "little") & _ALL
             core.restore(self._kept[i])
 
     def tick(self, now_ms):
@@ -74,6 +77,9 @@ class Upkeep:
         driven = closed = busy = False
         for i in range(len(self._cores)):
             c = self._cores[i].cells
+            if self._releasing[i]:
+                self._releasing[i] -= 1
+                c[RESET] = (c[RESET] + 1) & 0xFFFF
             if c[DRIVE]:
                 driven = True
             elif c[INPUTS] & (IN_LIVE | IN_MIRROR):
@@ -161,5 +167,4 @@ class Upkeep:
             self._at_once = at_once
             self._waited_ms = 0
         else:
-            c = self._cores[evse_id - 1].cells
-            c[RESET] = (c[RESET] + 1) & 0xFFFF
+            self._releasing[evse_id - 1] = _TURNS

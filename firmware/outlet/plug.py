@@ -9,10 +9,11 @@ from micropython import const
 
 from firmware.energy.limits import CABLE
 from firmware.safety import faults
-from firmware.safety.core import DRIVE, IN_LIVE, IN_MIRROR, INPUTS, LOCKED
+from firmware.safety.core import DRIVE, IN_LIVE, IN_MIRROR, INPUTS, LOCKED, RESET
 
 _TRY_MS = const(1000)  # the motor's way, and then its feedback
 _TRIES = const(5)
+_AGAIN_MS = const(30000)  # a plug that was not let go of is not held for ever
 
 # (less than so many ohm, mA): between the windows of the standard the lower ampacity counts.
 _CABLES = ((60, 0), (141, 63000), (309, 32000), (937, 20000), (2461, 13000), (4501, 13000))
@@ -39,8 +40,9 @@ class Plug:
         self._cells = cells
         self._limits = limits
         self._carried_ma = 0
-        self._tries = 0
+        self._tries = 0  # one more than _TRIES: it has failed
         self._try_ms = 0
+        self._resets = 0
         cells[LOCKED] = 0
         limits.set(CABLE, 0, "no cable in the socket")
 
@@ -72,13 +74,19 @@ class Plug:
             self._tries = 0
             self._try_ms = 0
             return 0
+        if c[RESET] != self._resets:
+            self._resets = c[RESET]
+            if self._tries > _TRIES:
+                self._tries = self._try_ms = 0
         self._try_ms -= dt
         if self._try_ms <= 0:
-            if self._tries >= _TRIES:
-                if not wanted and not self.plugged:
-                    self._tries = 0  # the plug is out; try again to get ready for the next
-                return faults.LOCK
-            self._tries += 1
-            self._try_ms = _TRY_MS
-            self._socket.lock(wanted)
-        return 0
+            if self._tries < _TRIES:
+                self._tries += 1
+                self._try_ms = _TRY_MS
+                self._socket.lock(wanted)
+            else:
+                self._tries = _TRIES + 1
+                if not wanted:
+                    self._try_ms = _AGAIN_MS
+                    self._socket.lock(False)
+        return faults.LOCK if self._tries > _TRIES else 0

@@ -247,8 +247,8 @@ def test_a_welded_contactor_holds_no_transaction_for_ever():
 
 def test_current_through_a_welded_contactor_is_counted_to_its_end():
     steps = charging(
-        step(10000, "draw", ma=9000, obey=False), step(10010, "weld"), step(11000, "card", uid=CARD),
-        step(40000, "unplug"),
+        step(10000, "draw", ma=9000, obey=False), step(10010, "weld"),
+        step(11000, "card", uid=CARD), step(40000, "unplug"),
     )  # fmt: skip
     trace, station = simulate(60000, steps)
     (ended,) = trace.messages(event="Ended")

@@ -53,6 +53,24 @@ def test_reset_of_an_outlet_lets_go_of_what_unplugging_would():
     assert cleared["code"] == "EmergencyStop" and 20000000 < cleared["t_us"] < 20200000
 
 
+def test_reset_of_an_outlet_tries_the_lock_again():
+    steps = [step(500, "lock"), *charging(step(30000, "lock", fault=False))]
+    steps += [backend(40000, "Reset", {"type": "OnIdle", "evseId": 1})]
+    trace, _ = simulate(90000, steps, outlet={"cable": "socket"})
+    assert [line["code"] for line in trace.of("fault")] == ["ConnectorLockFailure"]
+    assert 40000 <= trace.ms("clear", code="ConnectorLockFailure") <= 40100
+    assert trace.ms("contactor", 40000, closed=True)
+
+
+def test_a_plug_that_was_not_let_go_of_is_not_held_for_ever():
+    steps = charging(
+        step(10000, "lock"), step(11000, "card", uid=CARD), step(25000, "lock", fault=False)
+    )
+    trace, _ = simulate(60000, steps, outlet={"cable": "socket"})
+    assert [line["code"] for line in trace.of("fault")] == ["ConnectorLockFailure"]
+    assert trace.of("lock")[-1]["locked"] is False
+
+
 def test_what_no_reset_does():
     steps = [
         backend(3000, "Reset", {"type": "Immediate", "evseId": 2}, "a"),
@@ -158,8 +176,10 @@ def test_wear_is_counted_over_power_cuts_and_kept_while_open():
     assert again.upkeep.wear[0][:3] == [3, 0, 0]
     assert 18 * 16 <= again.upkeep.wear[0][4] <= 22 * 16
     again.board.store.save("wear", b"torn")
+    again.board.store.save("service", b"\xff\xff\xff\xff")
     again.upkeep.restore()
     assert again.upkeep.wear[0][0] == 3
+    assert faults.names(again.cores[0].cells[core.STANDING])[-1] == faults.FAULTS[-1][0]
 
 
 def test_a_contactor_that_grows_slow_shows():
