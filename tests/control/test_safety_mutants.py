@@ -477,3 +477,16 @@ def test_time_in_which_nobody_looked_is_no_time_in_c():
     assert not rig.contactor.on
     rig.run(400)
     assert rig.contactor.on
+
+
+def test_what_an_earlier_boot_left_for_service_stands():
+    rig = Rig()
+    rig.core.restore(1 << 6)
+    _offered(rig)
+    rig.vehicle("C")
+    rig.run(40000)
+    assert rig.cells[core.STANDING] == rig.cells[core.HARD] == 1 << 6
+    assert not rig.contactor.on and rig.pilot.permille == 1000
+    rig.vehicle("A")
+    rig.run(1000)
+    assert rig.cells[core.STANDING] == 1 << 6
