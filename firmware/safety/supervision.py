@@ -35,6 +35,8 @@ _MA = const(7)
 _OLD_MS = const(2000)  # a reading this old says nothing; 5 s more of it and the meter has failed
 _FOLLOW_MS = const(5000)  # a vehicle may take so long to follow a lower offer (table A.6, seq. 6)
 _OPEN_MA = const(1000)  # more than this through an open contactor is no meter's offset
+_MEAN_MS = const(800)  # a chip's mean may be of so long ago when it is read
+_LONG_MS = const(4000)  # open for so long: no reading that counts is older
 
 _DERATE = const(650)  # tenths of a degree: from here 1 A less every _STEP_MS, to 6 A
 _RERATE = const(630)
@@ -82,6 +84,7 @@ class Supervision:
         self._started = False
         self._allowed_ma = 0
         self._follow_ms = 0
+        self._open_ms = 0  # since the contactor was seen open
         self._derated_ma = self._max_ma
         self._step_ms = 0
         self._test = 0  # of the sensor: 0 none, 1 waits for its answer, 2 for its release
@@ -148,9 +151,15 @@ class Supervision:
             self._follow_ms -= dt
         else:
             self._allowed_ma = offered
+        if c[DRIVE] or c[INPUTS] & (IN_MIRROR | IN_LIVE):
+            self._open_ms = 0
+        elif self._open_ms < _LONG_MS:
+            self._open_ms += dt
         if c[DRIVE]:
             return faults.OVER_CURRENT if most > (self._allowed_ma + 500) * 11 // 10 else 0
-        if not c[INPUTS] & (IN_MIRROR | IN_LIVE) and most > _OPEN_MA:
+        # What flowed before the opening is shown for a while: for long, if the meter falls silent
+        # or the main loop stands still then.
+        if most > _OPEN_MA and reading[_AGE] + _MEAN_MS < self._open_ms:
             return faults.CURRENT_WHILE_OPEN
         return 0
 

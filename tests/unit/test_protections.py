@@ -292,3 +292,20 @@ def test_ventilation_lets_state_d_charge():
     for ventilated in (True, False):
         trace, _ = simulate(20000, charging(step(9000, "vent")), outlet={"ventilated": ventilated})
         assert bool(trace.ms("contactor", 9000, command=False)) != ventilated
+
+
+def test_current_from_before_an_opening_is_none_through_an_open_contactor():
+    for profile in ("rp2040", "esp32"):
+        for steps in (
+            [step(9850, "meter"), step(12500, "meter", fault=False)],
+            [step(10060, "stall_main", for_ms=1500)],
+            [step(10100, "stall_main", for_ms=5000)],
+        ):
+            more = charging(step(10000, "unplug"), *steps)
+            trace, _ = simulate(17000, more, profile=profile)
+            assert not trace.of("fault", code="CurrentWhileOpen"), (profile, steps)
+
+
+def test_current_through_an_open_contactor_is_found_after_a_session_too():
+    trace, _ = simulate(16000, charging(step(10000, "unplug"), step(10100, "leak", ma=1500)))
+    assert 11000 <= trace.ms("fault", code="CurrentWhileOpen") <= 12400
