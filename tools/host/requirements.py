@@ -102,6 +102,11 @@ def state_f(line):
     return line["what"] == "duty" and line["permille"] == 0
 
 
+def asked(line):
+    """A card was read, and decided about."""
+    return line["what"] == "access"
+
+
 def no_pwm(line):
     """PWM ends."""
     return steady(line) or state_f(line)
@@ -408,7 +413,7 @@ SEQUENCES = [
         steps=charging(event("ohms", value=None))),
     Requirement(
         "9.1", OURS + IEC + "sequence 9.1 (no limit)", "A stop is asked for: PWM ends",
-        time(closed, step("card"), steady), most=100,
+        time(closed, step("card"), asked, steady), most=100,
         steps=charging(event("card", uid=CARD)), until_ms=EVENT_MS + 4000),
     Requirement(
         "9.1-keep", IEC + "sequence 9.1",
@@ -839,7 +844,7 @@ PROTECTIONS = [
     Requirement(
         "leak", OURS + "1 s, then it latches for service",
         "Current flows past the open contactor: the fault is shown",
-        time(step("leak"), fault("CurrentWhileOpen")), most=1200,
+        time(step("leak"), fault("CurrentWhileOpen")), most=1400,  # the meter is read each 200 ms
         steps=[at(EVENT_MS, "leak", ma=2000)]),
     Requirement(
         "leak-latch", OURS + "only service clears it",
