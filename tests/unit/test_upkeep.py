@@ -54,7 +54,7 @@ def test_reset_of_an_outlet_lets_go_of_what_unplugging_would():
 
 
 def test_reset_of_an_outlet_tries_the_lock_again():
-    steps = [step(500, "lock"), *charging(step(30000, "lock", fault=False))]
+    steps = [step(500, "lock")] + charging(step(30000, "lock", fault=False))
     steps += [backend(40000, "Reset", {"type": "OnIdle", "evseId": 1})]
     trace, _ = simulate(90000, steps, outlet={"cable": "socket"})
     assert [line["code"] for line in trace.of("fault")] == ["ConnectorLockFailure"]
