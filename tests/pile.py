@@ -1,6 +1,5 @@
 """A whole virtual pile in virtual time: `simulate` runs a scenario and gives its trace."""
 
-import io
 import json
 
 from firmware import config
@@ -26,15 +25,28 @@ def step(at_ms, do, **fields):
     return made
 
 
+class _File:
+    # Line by line: a text that grows needs more and more memory in one piece, which MicroPython's
+    # heap may not have in the end, much as is free.
+    def __init__(self):
+        self.lines = []
+
+    def write(self, line):
+        self.lines.append(line)
+
+    def flush(self):
+        pass
+
+
 def simulate(until_ms, steps, config=None, **fields):
     """Run the steps; returns the trace's lines and the station as it is at the end."""
     scenario = {"until_ms": until_ms, "steps": sorted(steps, key=lambda s: s["at_ms"])}
     scenario.update(fields)
-    file = io.StringIO()
+    file = _File()
     board = VirtualBoard(scenario, file)
     station = Station(board, config or settings(**fields.get("config", {})))
     board.run(station)
-    return Lines([json.loads(line) for line in file.getvalue().split("\n") if line]), station
+    return Lines([json.loads(line) for line in file.lines]), station
 
 
 class Lines:
