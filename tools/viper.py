@@ -63,13 +63,18 @@ def _is_const(node):
     )
 
 
+def constants(text):
+    """{name: value} of the module `text`."""
+    return _constants(ast.parse(text))
+
+
 @functools.cache
 def _of(module):
     path = ROOT / module.replace(".", "/")
     path = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
     if module.split(".")[0] not in ROOMS or not path.exists():
         return {}
-    return _constants(ast.parse(path.read_text()))
+    return constants(path.read_text())
 
 
 @functools.cache

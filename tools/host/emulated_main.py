@@ -103,7 +103,7 @@ def hook():
 
 
 try:
-    from firmware.safety import core as names  # noqa: F401  (likewise)
+    import names  # noqa: F401  (likewise; of safety.core's cells, which a board has not by name)
 
     hook()
     import run  # noqa: F401
