@@ -2,7 +2,8 @@
 
 Its board file: {"mcu": "virtual", "time": "simulated" | "real", "scenario": FILE, "trace": FILE}.
 Without a scenario it runs on, nothing happens to it, and its store is files; without a trace it
-keeps its last lines in memory, as boards do (hal.log).
+keeps its last lines in memory, as boards do (hal.log). Of "outlets", which boards have, it takes
+the meters' "calibration".
 """
 
 import time
@@ -91,7 +92,7 @@ def make(spec, path):
     if "scenario" in spec:
         scenario = _scenario.load(spec["scenario"])
     trace = open(spec["trace"], "w") if "trace" in spec else Kept()
-    board = VirtualBoard(scenario, trace, spec["time"] == "real")
+    board = VirtualBoard(scenario, trace, spec["time"] == "real", spec.get("outlets", ()))
     board.forget_crashes = lambda: retain(spec, 0)
     if spec.get("outlets") == []:
         board.be_safe()
@@ -105,7 +106,7 @@ class VirtualBoard:
     vendor = "Voltpile"
     model = "Virtual AC"
 
-    def __init__(self, scenario, trace_file, real_time=False):
+    def __init__(self, scenario, trace_file, real_time=False, outlets=()):
         self.scenario = scenario
         self.real_time = real_time
         self._seed = scenario.get("seed", 0)
@@ -120,6 +121,8 @@ class VirtualBoard:
         self.places = []
         for number in range(1, scenario.get("outlets", 1) + 1):
             place = _Outlet(scenario, self._seed, number, sampler, stretch, trace_file)
+            if number <= len(outlets):
+                place.calibration = outlets[number - 1].get("meter", {}).get("calibration", {})
             self.places.append(place)
         self.outlets = self.places
         self.shown = 0  # cards, so far
@@ -345,10 +348,11 @@ class _Outlet:
         self.thermometer = _Thermometer(self.plant)
         self.socket = _Socket(self.plant) if outlet.get("cable") == "socket" else None
         self.lamp = self.buzzer = None  # the trace tells what they would show
+        self.calibration = {}  # of the meter
 
     def connect(self):
         """Make the drivers of what is wired to the outlet."""
-        spec = _METERS[self.phases]
+        spec = dict(_METERS[self.phases], calibration=self.calibration)
         self.meter = _chip(self.buses, spec, self.phases)
         self.meter_chip = self.buses.chips[spec["chip"]]
 
