@@ -89,6 +89,28 @@ def lines(seen):
             yield "   why      " + reason
 
 
+class Enough(Exception):
+    """Raised by what hears the looks: the pile has been watched for long enough."""
+
+
+def watch(board, heard):
+    """Run the pile on `board`, which is at its prompt, and call `heard(seen)` for each look at it
+    until that raises. Enough ends it well. Afterwards the pile starts as ever.
+    """
+    def look(line):
+        if line.startswith("{"):
+            heard(json.loads(line))
+
+    try:
+        board.follow(build.program(_PROGRAM % EVERY_MS), look)
+    except Enough:
+        pass
+    finally:
+        board.interrupt()
+        board.bench()
+        board.leave(2)
+
+
 def main(args):
     """Run the sub-command; returns the exit code."""
     from rich.live import Live
@@ -96,18 +118,12 @@ def main(args):
 
     end = time.monotonic() + args.for_s if args.for_s else float("inf")
     live = sys.stdout.isatty()
-
-    class Enough(Exception):
-        pass
-
     with port.Port(args.port) as board, contextlib.ExitStack() as stack:
         board.bench()
         view = stack.enter_context(Live(transient=True)) if live else None
 
-        def heard(line):
-            if not line.startswith("{"):
-                return
-            text = "\n".join(lines(json.loads(line)))
+        def heard(seen):
+            text = "\n".join(lines(seen))
             if view:
                 view.update(Text(text))
             else:
@@ -115,12 +131,5 @@ def main(args):
             if time.monotonic() > end:
                 raise Enough
 
-        try:
-            board.follow(build.program(_PROGRAM % EVERY_MS), heard)
-        except Enough:
-            pass
-        finally:
-            board.interrupt()
-            board.bench()
-            board.leave(2)
+        watch(board, heard)
     return 0
