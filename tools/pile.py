@@ -11,7 +11,7 @@ from pathlib import Path
 REPO = Path(__file__).resolve().parents[1]
 VENV = REPO / ".venv"
 COMMANDS = ("run", "sim", "conform", "board", "virtual", "flash", "provision", "selftest",
-            "serviced", "log", "blackbox", "shell", "monitor")
+            "calibrate", "serviced", "log", "blackbox", "shell", "monitor")
 # Third-party modules that only the venv brings, by import name.
 NEEDED = ("amqtt", "jsonschema", "matplotlib", "ocpp", "rich")
 
