@@ -38,7 +38,7 @@ def wire(station, board, config):
             place.ventilated,
             gbt,
         )
-        limits = Limits(_rating(place, config))
+        limits = Limits(*_rating(place, config))
         limits.set(PILOT, place.pilot.max_ma, place.pilot.max_reason)
         if gbt and place.pilot.max_ma > _GBT_MA:
             limits.set(PILOT, _GBT_MA, "GB/T 18487.1 ends at 63 A")
@@ -90,9 +90,10 @@ def _shown(station, n):
 
 
 def _rating(place, config):
-    """What the outlet is built for and the installer allows, in mA."""
+    """What the outlet is built for and the installer allows, in mA, and which of them it is."""
     least = place.max_ma
-    for name in ("cable_a", "breaker_a"):
+    reason = "rated current of the outlet"
+    for name, what in (("cable_a", "the attached cable"), ("breaker_a", "the circuit's breaker")):
         ma = config[name] * 1000
         if ma > place.max_ma:
             raise ValueError(
@@ -105,4 +106,5 @@ def _rating(place, config):
             )
         if ma and ma < least:
             least = ma
-    return least
+            reason = "%s (%s)" % (what, name)
+    return least, reason

@@ -34,11 +34,11 @@ NO_LIMIT_MA = const(80000)  # IEC 61851-1 table A.7 ends here
 
 
 class Limits:
-    """The limits of one outlet. `board_ma`: what its contactor, wiring and cable are built for; it
-    never expires.
+    """The limits of one outlet. `board_ma`: what its contactor, wiring and cable are built for, for
+    the `reason`; it never expires.
     """
 
-    def __init__(self, board_ma):
+    def __init__(self, board_ma, reason="rated current of the outlet"):
         n = len(SOURCES)
         self._max_ma = array("i", [NO_LIMIT_MA] * n)
         self._fallback_ma = array("i", [NO_LIMIT_MA] * n)
@@ -48,7 +48,7 @@ class Limits:
         self._since_s = array("i", [0] * n)  # when it last changed
         self._s = self._ms = 0  # since the start
         self._last_ms = None
-        self.set(BOARD, board_ma, "rated current of the outlet")
+        self.set(BOARD, board_ma, reason)
 
     def set(self, source, max_ma, reason, now_ms=0, ttl_ms=0, fallback_ma=0):
         """Let `source` allow at most `max_ma`; for ever, or for `ttl_ms` (1 ... 2^29 - 1) and then

@@ -463,3 +463,30 @@ def test_the_command(tmp_path):
     for name in (str(path), str(tmp_path / "no.json")):
         code, _, told = command(name)
         assert code == 2 and len(told.splitlines()) == 1 and name in told
+
+
+@pytest.mark.parametrize("spec", [ESP32, S3, PICOW], ids=["esp32", "s3", "picow"])
+def test_a_misspelt_field_of_a_chip_is_named(spec):
+    # its driver would take the default without a word
+    for where, chip, _ in board.chips(copy.deepcopy(spec)):
+        for name in list(chip):
+            if name != "chip":
+                chip[name + "x"] = chip[name]
+                told = board.record(spec | _with(spec, where, chip))[1]
+                assert "%s.%sx: no such field of a %s" % (where, name, chip["chip"]) in told
+                del chip[name + "x"]
+
+
+def _with(spec, where, chip):
+    changed_spec = copy.deepcopy(spec)
+    at = changed_spec
+    *path, last = where.replace("[", ".").replace("]", "").split(".")
+    for part in path:
+        at = at[int(part)] if part.isdigit() else at[part]
+    at[last] = chip
+    return changed_spec
+
+
+def test_a_misspelt_calibration_is_named():
+    spec = outlet(ESP32, meter__calibration={"powr": 2000})
+    assert board.check(spec) == ["outlets[0].meter.calibration.powr: no such field of a bl0942"]

@@ -206,7 +206,9 @@ def test_an_impossible_configuration_is_refused_by_name():
 
 def test_the_lowest_of_board_cable_and_breaker_counts():
     trace, _ = simulate(10000, charging(), settings(cable_a=20, breaker_a=16))
-    assert [line["offered_ma"] for line in trace.of("limit")] == [16000]
+    (line,) = trace.of("limit")
+    assert line["offered_ma"] == 16000
+    assert [limit["reason"] for limit in line["reasons"]] == ["the circuit's breaker (breaker_a)"]
 
 
 def test_restored_faults_keep_the_core_from_closing():

@@ -314,6 +314,36 @@ class Recorder:
         return self.output(pin)
 
 
+class Told(dict):
+    """A chip's object of the board file, that knows which of its fields its driver has read: a
+    misspelt one would leave the default in force.
+    """
+
+    def __init__(self, given):
+        super().__init__((name, Told(value) if isinstance(value, dict) else value)
+                         for name, value in given.items())
+        self._read = {"chip", "why"}
+
+    def unread(self):
+        """The names of the others, with those of the objects inside."""
+        names = [name for name in self if name not in self._read]
+        return names + ["%s.%s" % (name, inner) for name, value in self.items()
+                        if name in self._read and isinstance(value, Told)
+                        for inner in value.unread()]
+
+    def get(self, name, default=None):
+        self._read.add(name)
+        return super().get(name, default)
+
+    def __getitem__(self, name):
+        self._read.add(name)
+        return super().__getitem__(name)
+
+    def __contains__(self, name):
+        self._read.add(name)
+        return super().__contains__(name)
+
+
 class Nowhere:
     """The other end of a bus that nobody is at."""
 
@@ -366,8 +396,11 @@ def record(spec):
         if module is None:
             found.append("%s.chip: no hal/chips/%s.py" % (where, chip["chip"]))
             continue
+        told = Told(chip)
         try:
-            module.make(recorder, chip, phases)
+            module.make(recorder, told, phases)
+            found += ["%s.%s: no such field of a %s" % (where, name, chip["chip"])
+                      for name in told.unread()]
         except KeyError as error:
             found.append("%s.%s: missing" % (where, error.args[0]))
         except (TypeError, ValueError) as error:
