@@ -171,6 +171,31 @@ STEPS = {
     "stall_main": {"for_ms": Number(0.001, YEAR_MS, " ms")},
 }
 
+# What each is, for --help.
+ABOUT = {
+    "plug": "the vehicle's plug goes in", "unplug": "it comes out",
+    "ready": "the vehicle asks for current (882 ohm)", "pause": "it asks no more (2740 ohm)",
+    "vent": "it asks, and wants ventilation (246 ohm)",
+    "ohms": "any resistance behind the vehicle's diode", "diode": "shorted when not ok",
+    "card": "held to the reader for 0.5 s", "draw": "what the vehicle takes",
+    "link": "the line to the backend", "backend": "a message from it, live or as a replay",
+    "noise": "single wrong samples of the pilot", "cp_short": "from the pilot to earth",
+    "rcd": "residual current flows", "rcd_mute": "its sensor fails its self-test",
+    "pe": "the protective earth is lost", "weld": "the contactor's contacts stick together",
+    "no_close": "the contactor does not close", "lock": "the plug's lock jams",
+    "meter": "the energy meter is silent", "reader": "the card reader is silent",
+    "estop": "the emergency stop is pressed", "door": "the enclosure is open",
+    "phase_loss": "a phase is missing", "adc_freeze": "the pilot's samples stand still",
+    "tilt": "the pile leans", "smoke": "smoke in the enclosure",
+    "no_output": "no voltage behind the closed contactor",
+    "leak": "a load's current past the open contactor, unseen by its mirror (not `rcd`)",
+    "limit": "what a site allows, for good or for a time", "service": "a technician was there",
+    "adc_stuck": "the pilot's samples move, and read one value",
+    "temperature": "at the contactor", "mains": "the supply",
+    "power": "a cut; then the pile boots", "stall": "all of Python stops, as in a flash erase",
+    "clock": "the wall clock jumps", "stall_main": "main loop and services stop",
+}
+
 # Steps of a design that are not simulated yet.
 LATER_STEPS = ()
 
@@ -206,7 +231,7 @@ def vocabulary():
     lines += ["  config: an object; fields of config.json (firmware/config.py)",
               "", 'steps, each {"at_ms": ..., "do": NAME, ...}:']
     for name, table in sorted(STEPS.items()):
-        lines.append("  " + name)
+        lines.append("  %s: %s" % (name, ABOUT[name]))
         lines += ["      %s: %s" % (field_name, field.described())
                   for field_name, field in table.items()]
     return "\n".join(lines)
