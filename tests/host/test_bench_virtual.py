@@ -5,6 +5,7 @@ import os
 import random
 import signal
 import subprocess
+import time
 
 import pytest
 
@@ -56,6 +57,7 @@ def test_boot_and_main_run_and_ctrl_c_ends_them(served):
     (served.flash / "main.py").write_text("mained = booted\nwhile True:\n    pass\n")
     try:
         served.mpremote("reset")
+        time.sleep(2)  # else the next command interrupts the boot
         # No soft reset: what main.py has left is there.
         assert served.mpremote("resume", "eval", "mained") == "True\n"
         # A soft reset from the raw prompt leaves main.py out.

@@ -3,6 +3,8 @@
 The pile is stopped for it, and started again.
 """
 
+import sys
+
 from . import port
 
 
@@ -14,8 +16,12 @@ def arguments(parser):
 def main(args):
     """Run the sub-command; returns the exit code."""
     with port.Port(args.port) as board:
-        for line in board.kept():
+        lines = list(board.kept())
+        for line in lines:
             print(line)
+        if not lines:
+            print("the pile at %s was not running: it kept no log; it starts now" % args.port,
+                  file=sys.stderr)
         board.bench()
         board.leave(2)
     return 0
