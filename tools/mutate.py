@@ -58,6 +58,8 @@ EQUIVALENT = (
     ("if letter == 4:", "state = 8", "left out", "4 * 2 is 8, and there is no PWM in E"),
     ("if c[OFFERED_MA] != c[_OFFERED_SEEN]:", "c[_OFFERED_SEEN] = c[OFFERED_MA]", "left out",
      "saves a division, no more"),
+    ("", "if not self.authorised or not self.plugged", "without `not self.plugged`",
+     "who leaves ends the authorisation, and without a vehicle there is no B2"),
     ("def __init__(self, cells, limits, plug=None, wake_after_ms=90000, delay_ms=0):",
      "self._waiting_ms = 0", "left out", "the first tick sets it: nobody has authorised yet"),
 )

@@ -49,7 +49,6 @@ class Meter:
         self._most_mw = most_mw
         self._now_ms = None
         self._rest = 0  # of a mWh, in 2^-30
-        self._last_mw = 0  # at the last reading
         self._lead = 0  # of the energy before what was counted, in mWh x 2^30
         self._count = self._doubtful = None
 
@@ -84,8 +83,8 @@ class Meter:
         """Take the chip's energy counter, of `mask` + 1 values: `by` is the `ratio` of mWh to
         counts. Whether it is plausible; if not, nothing changes and the reading is none.
 
-        Where a count is much energy, the power `mw` at `since_ms` (None: now) tells what flows
-        between two counts; the energy stays within a count of what was counted.
+        Where a count is much energy, the mean power `mw` until `since_ms` (None: now) tells what
+        flows between two counts; the energy stays within a count of what was counted.
 
         More than `most_mw` since the last reading is a lie, or the chip began at 0 again: the
         latter when the next reading goes on from there. Then what it counted since is added, if
@@ -114,11 +113,9 @@ class Meter:
         ms = self.cells[AGE]
         if since_ms is not None:
             ms -= diff(self._now_ms, since_ms)
-        mean_mw = max(mw + self._last_mw, 0) // 2
-        self._last_mw = mw
         if ms > _LONG_MS:
             return counted
-        lead = self._lead - counted + (mean_mw * ms << 30) // 3600000
+        lead = self._lead - counted + (max(mw, 0) * ms << 30) // 3600000
         lead = max(min(lead, by), -by)
         energy = max(counted + lead - self._lead, 0)  # it never falls
         self._lead += energy - counted

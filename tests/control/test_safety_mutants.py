@@ -1,5 +1,6 @@
 """What mutants of the core and the outlet survived (tools/mutate.py), each caught here by name."""
 
+from firmware.outlet import ac
 from firmware.safety import core
 from tests.rig import Rig, V
 
@@ -490,3 +491,117 @@ def test_what_an_earlier_boot_left_for_service_stands():
     rig.vehicle("A")
     rig.run(1000)
     assert rig.cells[core.STANDING] == 1 << 6
+
+
+def test_the_outlet_says_what_it_is_at():
+    assert (ac.IDLE, ac.CONNECTED, ac.CHARGING) == (0, 1, 2)
+    assert (ac.SUSPENDED_EV, ac.SUSPENDED_EVSE) == (3, 4)
+    rig = Rig()
+    outlet = rig.outlet
+    rig.run(100)
+    assert outlet.charging_state == ac.IDLE
+    outlet.authorise()
+    rig.run(100)
+    assert outlet.charging_state == ac.IDLE and outlet.offered_ma == 0
+    rig.vehicle("B")
+    rig.run(100)
+    assert outlet.charging_state == ac.SUSPENDED_EV and outlet.offered_ma == 32000
+    outlet.limits.set(5, 0, "test")
+    rig.run(100)
+    assert outlet.charging_state == ac.SUSPENDED_EVSE
+    outlet.limits.set(5, 32000, "test")
+    rig.vehicle("C")
+    rig.run(1000)
+    assert outlet.charging_state == ac.CHARGING
+    rig.vehicle("B")
+    rig.run(100)
+    assert rig.cells[core.GUARD_MS] and outlet.charging_state == ac.SUSPENDED_EV
+    rig.vehicle("C")
+    rig.run(100)
+    assert rig.cells[core.GUARD_MS] and outlet.charging_state == ac.SUSPENDED_EVSE
+    rig.run(10000)
+    assert not rig.cells[core.GUARD_MS] and outlet.charging_state == ac.CHARGING
+    rig.cells[core.CONDITIONS] = 1 << 23  # too hot: opens in good order, and the offer stays
+    rig.vehicle("B")
+    rig.run(10000)
+    assert not rig.cells[core.GUARD_MS] and outlet.offered_ma
+    assert outlet.charging_state == ac.SUSPENDED_EVSE
+    outlet.stop()
+    rig.run(100)
+    assert outlet.charging_state == ac.CONNECTED
+
+
+def test_the_start_delay_is_waited_for():
+    rig = Rig()
+    rig.outlet.delay_ms = 2000
+    rig.vehicle("B")
+    rig.outlet.authorise()
+    rig.run(1900)
+    assert rig.outlet.offered_ma == 0
+    rig.run(300)
+    assert rig.outlet.offered_ma == 32000 and rig.outlet.delay_ms <= 0
+
+
+def test_a_vehicle_is_woken_after_its_own_wait():
+    rig = _offered(Rig())
+    rig.run(80000)
+    rig.outlet.stop()
+    rig.run(100)
+    rig.outlet.authorise()
+    rig.run(80000)
+    assert rig.cells[core.WAKE] == 0  # who stopped and began again waits anew
+    rig.vehicle("A")
+    rig.run(100)
+    rig.outlet.authorise()
+    rig.vehicle("B")
+    rig.run(80000)
+    assert rig.cells[core.WAKE] == 0  # so does the next one
+    rig.outlet.limits.set(5, 0, "test")
+    rig.run(80000)
+    assert rig.cells[core.WAKE] == 0  # without an offer there is nothing to wake up for
+    rig.outlet.limits.set(5, 32000, "test")
+    rig.run(12000)
+    assert rig.cells[core.WAKE] == 1
+
+
+def test_an_unauthorised_plug_is_not_locked():
+    class Socket:
+        plugged = wanted = None
+
+    rig = Rig()
+    plug = rig.outlet.plug = Socket()
+    rig.vehicle("B")
+    rig.run(100)
+    assert plug.plugged and plug.wanted is False
+
+
+def test_an_outlet_begins_with_nothing_and_ends_so():
+    outlet = Rig().outlet
+    assert outlet.departed is False and outlet.charging_state == ac.IDLE
+    assert outlet.offered_ma == 0
+    rig = _offered(Rig())
+    rig.vehicle("A")
+    rig.run(100)
+    assert rig.outlet.departed and rig.outlet.charging_state == ac.IDLE
+    rig.outlet.authorise()
+    assert not rig.outlet.departed
+
+
+def test_a_lease_that_ends_falls_to_its_fallback_and_less_than_6_a_is_nothing():
+    rig = _offered(Rig())
+    rig.outlet.limits.set(5, 16000, "test", rig.now_ms, 1000, 5999)
+    rig.run(500)
+    assert rig.outlet.offered_ma == 16000
+    rig.run(1000)
+    assert rig.outlet.offered_ma == 0 and rig.cells[core.REQUEST] == 0
+
+
+def test_who_has_asked_once_is_not_woken():
+    rig = _offered(Rig())
+    rig.vehicle("C")
+    rig.run(100)
+    assert rig.outlet.charging_state == ac.SUSPENDED_EV  # it settles, without a guard
+    rig.run(1000)
+    rig.vehicle("B")
+    rig.run(100000)
+    assert rig.cells[core.WAKE] == 0

@@ -1,12 +1,11 @@
 """The BL0942 at its UART: packets, registers, write protection, baud rates, pulses of energy.
 
-Numbers as in hal/chips/bl0942.py, from the same data sheet. WATT is the mean of 400 ms, renewed
-as often. Not emulated: that the RMS values are such means too, the creep threshold, SPI.
+Numbers as in hal/chips/bl0942.py, from the same data sheet. WATT is the mean since the
+last packet; the chip's is that of its last 400 ms. Not emulated: the creep threshold, SPI.
 """
 
 from hal.virtual.chips.serial import SerialChip
 
-_WINDOW_US = 400000
 _MODE = 0x19
 _RESET = 0x1C
 _PROTECTION = 0x1D
@@ -38,16 +37,19 @@ class Bl0942(SerialChip):
         self._kept = b""
         if self._pin_baud > 9600:
             self._pin_baud = 4800
+        self._told_us = plant.now_us  # when WATT was last told, and the energy then
+        self._told_mj = plant.energy_mj()
         self._power_mw = 0
-        self._window_mj = 0
         self._defaults()
-        self._window()
 
-    def _window(self, _=None):
-        mj = self.plant.energy_mj()
-        self._power_mw = (mj - self._window_mj) * 1000000 // _WINDOW_US
-        self._window_mj = mj
-        self.plant.at(self.plant.now_us + _WINDOW_US, self._window)
+    def _mean_mw(self):
+        us = self.plant.now_us - self._told_us
+        if us:
+            mj = self.plant.energy_mj()
+            self._power_mw = (mj - self._told_mj) * 1000000 // us
+            self._told_us += us
+            self._told_mj = mj
+        return self._power_mw
 
     def reset(self):
         """As after a loss of its supply."""
@@ -118,7 +120,7 @@ class Bl0942(SerialChip):
         period = 1000000000 // plant.mains_mhz if volt > 100000 else 0xFFFF
         out = bytearray(23)
         out[0] = 0x55
-        fields = ((1, current), (4, volt), (7, current), (10, _raw(self._power_mw, self._of_mw)))
+        fields = ((1, current), (4, volt), (7, current), (10, _raw(self._mean_mw(), self._of_mw)))
         for i, value in fields + ((13, self.cf_count()),):
             out[i] = value & 0xFF
             out[i + 1] = value >> 8 & 0xFF
