@@ -34,8 +34,8 @@ NO_LIMIT_MA = const(80000)  # IEC 61851-1 table A.7 ends here
 
 
 class Limits:
-    """The limits of one outlet. `board_ma`: what its contactor, wiring and cable are built for, and
-    why it is that; it never expires.
+    """The limits of one outlet. `board_ma`: what its contactor, wiring and cable are built for,
+    for the `reason`; it never expires.
     """
 
     def __init__(self, board_ma, reason="rated current of the outlet"):
