@@ -46,20 +46,24 @@ def simulate(until_ms, steps, config=None, **fields):
     board = VirtualBoard(scenario, file)
     station = Station(board, config or settings(**fields.get("config", {})))
     board.run(station)
-    return Lines([json.loads(line) for line in file.lines]), station
+    return Lines(file.lines), station
 
 
 class Lines:
-    """A trace to ask questions of."""
+    """A trace to ask questions of. Its lines stay JSON texts until they are asked for: a long
+    trace of dicts does not fit into MicroPython's heap.
+    """
 
     def __init__(self, lines):
         self.lines = lines
 
     def of(self, what, **fields):
         """The lines of this kind whose fields have these values."""
+        kind = '"what": "%s"' % what
+        asked = (json.loads(line) for line in self.lines if kind in line)
         return [
             line
-            for line in self.lines
+            for line in asked
             if line["what"] == what and all(line.get(key) == fields[key] for key in fields)
         ]
 

@@ -74,6 +74,7 @@ def main(argv=None):
 if __name__ == "__main__":
     enter_venv()
     sys.path.insert(0, str(REPO))
-    # being told to end is like Ctrl-C: the pile's process must not outlive this one
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # Being told to end is Ctrl-C: the pile's process must not outlive this one. By way of SIGINT,
+    # which asyncio turns into the end of its task: an exception would come up wherever it is.
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     sys.exit(main())
