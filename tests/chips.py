@@ -92,6 +92,65 @@ class Buses:
         return lambda: 1
 
 
+class Bench:
+    """A load, the emulation of a chip and its driver, and the main loop that ticks it. `driver`
+    and `emulation` are modules; `wrap(chip)` is the bus between them, `buses(bus, chip)` the role.
+    """
+
+    def __init__(self, driver, emulation, spec, phases=1, wrap=None, buses=None):
+        self.plant = Load(phases)
+        self.chip = emulation.make(self.plant, spec)
+        self.bus = wrap(self.chip) if wrap else self.chip
+        self.buses = buses(self.bus, self.chip) if buses else Buses(self.bus)
+        self.driver = driver.make(self.buses, spec, phases)
+        self.now_ms = (1 << 30) - 500  # just before the wrap
+
+    def tick(self, every_ms=20):
+        self.plant.advance(self.plant.now_us + every_ms * 1000)
+        self.now_ms = (self.now_ms + every_ms) & _MASK
+        self.driver.tick(self.now_ms)
+
+
+class MeterBench(Bench):
+    """`cells` are the last reading; `oldest_ms` is the age of the oldest since `run` began."""
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.cells = array("i", [0] * 11)
+        self.oldest_ms = 0
+
+    def run(self, ms):
+        """Ticks for `ms`; the last reading."""
+        self.oldest_ms = 0
+        for _ in range(0, ms, 20):
+            self.tick()
+            self.oldest_ms = max(self.oldest_ms, self.driver.cells[2])
+        self.driver.read(self.cells)
+        return self.cells
+
+    def mwh(self):
+        return self.cells[0] * 1000 + self.cells[1]
+
+
+class ReaderBench(Bench):
+    """`told` has the cards that the reader told of."""
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.told = []
+
+    def run(self, ms, every_ms=20):
+        """Ticks for `ms`; how long until a card was told, None: none was."""
+        first = None
+        for passed in range(0, ms, every_ms):
+            self.tick(every_ms)
+            uid = self.driver.read()
+            if uid:
+                self.told.append(uid)
+                first = passed + every_ms if first is None else first
+        return first
+
+
 class _Liar:
     """`mode`: "truth" hands everything on, "lie" about one answer in two, "silence" nothing.
     `lies` counts the answers that were not handed on as they were.

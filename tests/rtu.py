@@ -1,39 +1,7 @@
 """What the tests of the meters behind RS-485 share."""
 
-from array import array
-
 from hal.virtual.chips.modbus_rtu import crc
-from tests.chips import Buses, Load, LyingSerial, fuzz_meter
-
-MASK = (1 << 30) - 1
-
-
-class Bench:
-    """A load, the emulation `chip` of a meter, and its driver `meter`; `line(chip)` between."""
-
-    def __init__(self, driver, emulation, spec, phases=1, line=None):
-        self.plant = Load(phases)
-        self.chip = emulation.make(self.plant, spec)
-        self.bus = line(self.chip) if line else self.chip
-        self.buses = Buses(self.bus)
-        self.meter = driver.make(self.buses, spec, phases)
-        self.now_ms = (1 << 30) - 700  # just before the wrap
-        self.cells = array("i", [0] * 11)
-        self.oldest_ms = 0  # of the readings since `run` began
-
-    def run(self, ms):
-        """Ticks for `ms`; the last reading."""
-        self.oldest_ms = 0
-        for _ in range(0, ms, 20):
-            self.plant.advance(self.plant.now_us + 20000)
-            self.now_ms = (self.now_ms + 20) & MASK
-            self.meter.tick(self.now_ms)
-            self.oldest_ms = max(self.oldest_ms, self.meter.cells[2])
-        self.meter.read(self.cells)
-        return self.cells
-
-    def mwh(self):
-        return self.cells[0] * 1000 + self.cells[1]
+from tests.chips import LyingSerial, MeterBench, fuzz_meter
 
 
 def an_hour(bench, step_mwh, late_ms=0):
@@ -71,11 +39,11 @@ def fuzzed(driver, emulation, spec, most, n, seed, phases=1):
     """Through tests.chips.fuzz_meter."""
 
     def make(random):
-        bench = Bench(
+        bench = MeterBench(
             driver, emulation, spec, phases, lambda chip: LyingSerial(chip, random, seal)
         )
         bench.chip.delay_us = 5000  # fewer ticks an answer
-        return bench.plant, bench.bus, bench.meter
+        return bench.plant, bench.bus, bench.driver
 
     def steps(random, plant):
         for i in range(plant.phases):

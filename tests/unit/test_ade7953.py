@@ -10,34 +10,14 @@ from tests.support import raises
 
 SPEC = {"chip": "ade7953", "i2c": 0, "scl": 5, "sda": 4}
 MOST = [0, 0, 0, 70000, 347385, 0, 0, 90321, 0, 0, 31574032]
-_MASK = (1 << 30) - 1
 
 
 def _spec(**fields):
-    spec = dict(SPEC)
-    spec.update(fields)
-    return spec
+    return dict(SPEC, **fields)
 
 
-class Bench:
-    """A load, the chip and its driver, and the main loop that ticks it."""
-
-    def __init__(self, wrap=lambda chip: chip, **fields):
-        self.load = chips.Load()
-        self.chip = emulation.make(self.load, _spec(**fields))
-        self.bus = wrap(self.chip)
-        self.buses = chips.Buses(self.bus)
-        self.driver = ade7953.make(self.buses, _spec(**fields))
-        self.now_ms = (1 << 30) - 500
-        self.reading = array("i", [0] * 11)
-
-    def run(self, ms):
-        for _ in range(ms // 20):
-            self.now_ms = (self.now_ms + 20) & _MASK
-            self.load.advance(self.load.now_us + 20000)
-            self.driver.tick(self.now_ms)
-        self.driver.read(self.reading)
-        return self.reading
+def _bench(wrap=None, **fields):
+    return chips.MeterBench(ade7953, emulation, _spec(**fields), 1, wrap)
 
 
 class Registers:
@@ -110,11 +90,11 @@ def test_nonsense_in_the_board_file_is_named():
 
 
 def test_an_hour_of_charging_is_metered_within_the_chips_resolution():
-    bench = Bench()
+    bench = _bench()
     for mv, ma, mhz in ((230000, 0, 50000), (231234, 6010, 49987), (207000, 32000, 50213)):
-        bench.load.mv[0], bench.load.ma[0], bench.load.mains_mhz = mv, ma, mhz
-        before_mwh = bench.reading[0] * 1000 + bench.reading[1]
-        flowed_mwh = bench.load.energy_mwh()
+        bench.plant.mv[0], bench.plant.ma[0], bench.plant.mains_mhz = mv, ma, mhz
+        before_mwh = bench.mwh()
+        flowed_mwh = bench.plant.energy_mwh()
         reading = bench.run(1200000)
         assert reading[2] <= 200
         # a count is 38 uV, 10 uA, 6.5 mW; the period's is 11 mHz at 50 Hz
@@ -124,11 +104,11 @@ def test_an_hour_of_charging_is_metered_within_the_chips_resolution():
         metered = reading[0] * 1000 + reading[1] - before_mwh
         # 7 mW for 20 min, 200 ms of power, and that a step is taken as a ramp
         slack = 3 + 2 * mv * ma // 1000 * 200 // 3600000
-        assert abs(metered - bench.load.energy_mwh() + flowed_mwh) <= slack
+        assert abs(metered - bench.plant.energy_mwh() + flowed_mwh) <= slack
 
 
 def test_calibration_from_a_reference_reading():
-    bench = Bench(counts_v=25871, counts_a=100321, counts_w=155)
+    bench = _bench(counts_v=25871, counts_a=100321, counts_w=155)
     bench.driver = ade7953.make(bench.buses, SPEC)  # it believes in other counts
     shown = bench.run(1000)
     assert abs(shown[4] - 230000) > 1000
@@ -144,21 +124,21 @@ def test_calibration_from_a_reference_reading():
 
 
 def test_a_silent_chip_grows_old_and_comes_back():
-    bench = Bench()
+    bench = _bench()
     assert bench.run(1000)[2] <= 200
     bench.chip.silent = True
     bench.run(200)
-    aged = bench.reading[2]
-    before = bench.reading[0] * 1000 + bench.reading[1]
-    assert bench.run(20000)[2] == aged + 20000 and bench.reading[4] == 230000
+    aged = bench.cells[2]
+    before = bench.mwh()
+    assert bench.run(20000)[2] == aged + 20000 and bench.cells[4] == 230000
     bench.chip.silent = False
     assert bench.run(ade7953.READ_MS)[2] <= 200
     # what flowed in a long silence is not known
-    assert bench.reading[0] * 1000 + bench.reading[1] - before < 500
+    assert bench.mwh() - before < 500
 
 
 def test_a_chip_that_starts_anew_is_configured_anew():
-    bench = Bench()
+    bench = _bench()
     bench.run(1000)
     bench.chip.reset()
     assert bench.run(ade7953.READ_MS)[2] <= 200
@@ -169,8 +149,8 @@ def fuzz(n, seed):
     """Called by tools/soak.py too."""
 
     def make(random):
-        bench = Bench(lambda chip: chips.LyingI2c(chip, random))
-        return bench.load, bench.bus, bench.driver
+        bench = _bench(lambda chip: chips.LyingI2c(chip, random))
+        return bench.plant, bench.bus, bench.driver
 
     def steps(random, load):
         load.mv[0] = 200000 + random.below(60000)

@@ -12,34 +12,14 @@ from tests.support import raises
 
 SPEC = {"chip": "atm90e32", "spi": 1, "sck": 12, "mosi": 11, "miso": 13, "cs": 10}
 MOST = [0, 0, 0, 70000] + [500000] * 3 + [65534] * 3 + [98301000]
-_MASK = (1 << 30) - 1
 
 
 def _spec(**fields):
-    spec = dict(SPEC)
-    spec.update(fields)
-    return spec
+    return dict(SPEC, **fields)
 
 
-class Bench:
-    """A load, the chip and its driver, and the main loop that ticks it."""
-
-    def __init__(self, phases=3, wrap=lambda chip: chip, **fields):
-        self.load = chips.Load(phases)
-        self.chip = emulation.make(self.load, _spec(**fields))
-        self.bus = wrap(self.chip)
-        self.buses = chips.Buses(self.bus)
-        self.driver = atm90e32.make(self.buses, _spec(**fields), phases)
-        self.now_ms = (1 << 30) - 500
-        self.reading = array("i", [0] * 11)
-
-    def run(self, ms):
-        for _ in range(ms // 20):
-            self.now_ms = (self.now_ms + 20) & _MASK
-            self.load.advance(self.load.now_us + 20000)
-            self.driver.tick(self.now_ms)
-        self.driver.read(self.reading)
-        return self.reading
+def _bench(phases=3, wrap=None, **fields):
+    return chips.MeterBench(atm90e32, emulation, _spec(**fields), phases, wrap)
 
 
 class Registers:
@@ -148,29 +128,29 @@ def test_nonsense_in_the_board_file_is_named():
 
 def test_an_hour_of_charging_is_metered_within_the_chips_resolution():
     for phases, ms in ((3, 1200000), (1, 60000)):
-        bench = Bench(phases)
+        bench = _bench(phases)
         for mv, ma, mhz in ((230000, 0, 50000), (231234, 6010, 49987), (207000, 32000, 50213)):
             for i in range(phases):
-                bench.load.mv[i] = mv - i * 1111
-                bench.load.ma[i] = ma - i * 3 if ma else 0
-            bench.load.mains_mhz = mhz
-            before_mwh = bench.reading[0] * 1000 + bench.reading[1]
-            flowed_mwh = bench.load.energy_mwh()
+                bench.plant.mv[i] = mv - i * 1111
+                bench.plant.ma[i] = ma - i * 3 if ma else 0
+            bench.plant.mains_mhz = mhz
+            before_mwh = bench.mwh()
+            flowed_mwh = bench.plant.energy_mwh()
             reading = bench.run(ms)
             assert reading[2] <= 540
             assert reading[3] == mhz // 10 * 10
             for i in range(phases):
-                assert 0 <= bench.load.mv[i] - reading[4 + i] < 10
-                assert bench.load.ma[i] == reading[7 + i]
-            assert abs(reading[10] - bench.load.power_mw()) <= phases
+                assert 0 <= bench.plant.mv[i] - reading[4 + i] < 10
+                assert bench.plant.ma[i] == reading[7 + i]
+            assert abs(reading[10] - bench.plant.power_mw()) <= phases
             metered = reading[0] * 1000 + reading[1] - before_mwh
             # two counts a phase, and 300 ms of power
-            slack = 7 * phases + bench.load.power_mw() * 300 // 3600000
-            assert abs(metered - bench.load.energy_mwh() + flowed_mwh) <= slack
+            slack = 7 * phases + bench.plant.power_mw() * 300 // 3600000
+            assert abs(metered - bench.plant.energy_mwh() + flowed_mwh) <= slack
 
 
 def test_calibration_from_a_reference_reading_of_each_phase():
-    bench = Bench()
+    bench = _bench()
     bench.chip.voltage_gain = [7305, 7400, 7210]
     bench.chip.current_gain = [27961, 27000, 28500]
     bench.chip.power_ppm = [3000, -2000, 0]
@@ -191,34 +171,34 @@ def test_calibration_from_a_reference_reading_of_each_phase():
 
 
 def test_a_silent_chip_grows_old_and_comes_back():
-    bench = Bench()
+    bench = _bench()
     assert bench.run(1500)[2] <= 540
     bench.chip.silent = True
     bench.run(200)
-    aged = bench.reading[2]
-    assert bench.run(5000)[2] == aged + 5000 and bench.reading[4] == 230000
+    aged = bench.cells[2]
+    assert bench.run(5000)[2] == aged + 5000 and bench.cells[4] == 230000
     bench.chip.silent = False
     assert bench.run(atm90e32.READ_MS)[2] <= 540
 
 
 def test_a_silent_line_at_zeros_is_no_reading_either():
-    bench = Bench(wrap=lambda chip: chips.LyingSpi(chip, None, 0))
+    bench = _bench(wrap=lambda chip: chips.LyingSpi(chip, None, 0))
     bench.run(1500)
     bench.bus.set("silence")
     bench.run(200)
-    aged = bench.reading[2]
+    aged = bench.cells[2]
     assert bench.run(5000)[2] == aged + 5000
 
 
 def test_a_chip_that_starts_anew_is_configured_anew_and_costs_what_flowed_meanwhile():
-    bench = Bench()
+    bench = _bench()
     bench.run(60000)
     for _ in range(5):
         bench.chip.reset()
         bench.run(atm90e32.READ_MS)
-        assert bench.reading[2] <= 540 and bench.reading[4] == 230000
+        assert bench.cells[2] <= 540 and bench.cells[4] == 230000
         bench.run(60000)
-    lost = bench.load.energy_mwh() - bench.reading[0] * 1000 - bench.reading[1]
+    lost = bench.plant.energy_mwh() - bench.cells[0] * 1000 - bench.cells[1]
     assert 0 <= lost <= 6 * 1000 * 11040000 // 3600000
 
 
@@ -247,7 +227,7 @@ class Wrong:
 
 
 def test_a_wrong_transfer_is_outvoted():
-    bench = Bench(wrap=lambda chip: Wrong(chip, (0xDA, 0xDE, 0xB2), False))
+    bench = _bench(wrap=lambda chip: Wrong(chip, (0xDA, 0xDE, 0xB2), False))
     reading = bench.run(2000)
     assert reading[2] <= 540 and list(reading[4:7]) == [230000] * 3
     assert list(reading[7:10]) == [16000] * 3 and abs(reading[10] - 11040000) <= 3
@@ -255,18 +235,18 @@ def test_a_wrong_transfer_is_outvoted():
 
 def test_a_wrong_count_that_is_confirmed_adds_nothing():
     # F0F0 counts are 193 Wh; the other two phases go on
-    bench = Bench(wrap=lambda chip: Wrong(chip, (0x82,), True))
+    bench = _bench(wrap=lambda chip: Wrong(chip, (0x82,), True))
     reading = bench.run(60000)
     metered = reading[0] * 1000 + reading[1]
-    assert abs(metered - bench.load.energy_mwh() * 2 // 3) <= 11040000 * 1000 // 3600000
+    assert abs(metered - bench.plant.energy_mwh() * 2 // 3) <= 11040000 * 1000 // 3600000
 
 
 def fuzz(n, seed, phases=3):
     """Called by tools/soak.py too."""
 
     def make(random):
-        bench = Bench(phases, lambda chip: chips.LyingSpi(chip, random, random.below(2) * 0xFF))
-        return bench.load, bench.bus, bench.driver
+        bench = _bench(phases, lambda chip: chips.LyingSpi(chip, random, random.below(2) * 0xFF))
+        return bench.plant, bench.bus, bench.driver
 
     def steps(random, load):
         for i in range(phases):

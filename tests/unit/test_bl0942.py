@@ -10,34 +10,10 @@ from tests.support import raises
 # 60 A at 0.5 mOhm, 30 mV; 267.8 V at 70 mV
 SPEC = {"chip": "bl0942", "uart": 1, "tx": 17, "rx": 16, "shunt_uohm": 500}
 MOST = [0, 0, 0, 71429, 267720, 0, 0, 60000, 0, 0, 16063000]
-_MASK = (1 << 30) - 1
 
 
 def _spec(**fields):
-    spec = dict(SPEC)
-    spec.update(fields)
-    return spec
-
-
-class Bench:
-    """A load, the chip and its driver, and the main loop that ticks it."""
-
-    def __init__(self, wrap=lambda chip: chip, **fields):
-        spec = _spec(**fields)
-        self.load = chips.Load()
-        self.chip = emulation.make(self.load, spec)
-        self.buses = Wires(wrap(self.chip), self.chip)
-        self.driver = bl0942.make(self.buses, spec)
-        self.now_ms = (1 << 30) - 500
-        self.reading = array("i", [0] * 11)
-
-    def run(self, ms):
-        for _ in range(ms // 20):
-            self.now_ms = (self.now_ms + 20) & _MASK
-            self.load.advance(self.load.now_us + 20000)
-            self.driver.tick(self.now_ms)
-        self.driver.read(self.reading)
-        return self.reading
+    return dict(SPEC, **fields)
 
 
 class Wires(chips.Buses):
@@ -50,6 +26,10 @@ class Wires(chips.Buses):
     def uart(self, spec, baud, parity=None, stop=1):
         self._rated.host_baud = baud
         return super().uart(spec, baud, parity, stop)
+
+
+def _bench(wrap=None, **fields):
+    return chips.MeterBench(bl0942, emulation, _spec(**fields), 1, wrap, Wires)
 
 
 class Told:
@@ -154,11 +134,11 @@ def test_nonsense_in_the_board_file_is_named():
 
 def test_an_hour_of_charging_is_metered_within_the_chips_resolution():
     for baud, ms in ((4800, 1200000), (38400, 60000)):
-        bench = Bench(baud=baud)
+        bench = _bench(baud=baud)
         for mv, ma, mhz in ((230000, 0, 50000), (231234, 6010, 49987), (207000, 32000, 50213)):
-            bench.load.mv[0], bench.load.ma[0], bench.load.mains_mhz = mv, ma, mhz
-            before_mwh = bench.reading[0] * 1000 + bench.reading[1]
-            flowed_mwh = bench.load.energy_mwh()
+            bench.plant.mv[0], bench.plant.ma[0], bench.plant.mains_mhz = mv, ma, mhz
+            before_mwh = bench.mwh()
+            flowed_mwh = bench.plant.energy_mwh()
             reading = bench.run(ms)
             assert reading[2] < 300
             # a count is 63 uV, 8 uA, 3.2 mW and 374 mWh; the period is whole microseconds
@@ -167,13 +147,13 @@ def test_an_hour_of_charging_is_metered_within_the_chips_resolution():
             assert abs(reading[3] - mhz) <= 3
             metered = reading[0] * 1000 + reading[1] - before_mwh
             # three pulses: each end is one, and 200 ms of power
-            assert abs(metered - bench.load.energy_mwh() + flowed_mwh) <= 374 * 3
+            assert abs(metered - bench.plant.energy_mwh() + flowed_mwh) <= 374 * 3
 
 
 def test_calibration_from_a_reference_reading():
     from hal.chips.spec import calibrated_ppm
 
-    bench = Bench(divider_ohm=[1960000, 510])
+    bench = _bench(divider_ohm=[1960000, 510])
     driver = bl0942.make(bench.buses, SPEC)  # it believes in another divider
     bench.driver = driver
     shown = bench.run(1000)
@@ -190,12 +170,12 @@ def test_calibration_from_a_reference_reading():
 
 
 def test_a_silent_chip_grows_old_and_comes_back():
-    bench = Bench()
+    bench = _bench()
     assert bench.run(1000)[2] < 300
     bench.chip.silent = True
     bench.run(200)
-    aged = bench.reading[2]
-    assert bench.run(5000)[2] == aged + 5000 and bench.reading[4] == 230000
+    aged = bench.cells[2]
+    assert bench.run(5000)[2] == aged + 5000 and bench.cells[4] == 230000
     bench.chip.silent = False
     assert bench.run(bl0942.READ_MS)[2] < 300
     bench.chip.bad_checksum = True
@@ -203,21 +183,21 @@ def test_a_silent_chip_grows_old_and_comes_back():
 
 
 def test_the_counter_wraps_and_loses_nothing():
-    bench = Bench()
+    bench = _bench()
     bench.chip.count = 0xFFFFFF - 20
     reading = bench.run(600000)
-    assert abs(reading[0] * 1000 + reading[1] - bench.load.energy_mwh()) <= 374 * 3
+    assert abs(reading[0] * 1000 + reading[1] - bench.plant.energy_mwh()) <= 374 * 3
     assert bench.chip.cf_count() < 0x10000
 
 
 def test_a_chip_that_starts_anew_costs_what_flowed_meanwhile_at_most():
-    bench = Bench()
+    bench = _bench()
     bench.run(600000)
     for _ in range(3):
         bench.chip.reset()
         bench.run(600000)
-    reading = bench.reading
-    lost = bench.load.energy_mwh() - reading[0] * 1000 - reading[1]
+    reading = bench.cells
+    lost = bench.plant.energy_mwh() - reading[0] * 1000 - reading[1]
     assert 0 <= lost <= 374 * 2 * 4
 
 
@@ -229,7 +209,7 @@ def test_a_count_that_lies_once_adds_nothing():
 
 def test_a_fast_line_is_asked_for_at_the_chips_own_rate():
     for baud in (19200, 38400):
-        bench = Bench(baud=baud)
+        bench = _bench(baud=baud)
         bench.chip.reset()
         assert bench.chip.baud == 4800
         assert bench.run(3000)[2] < 300 and bench.chip.baud == baud
@@ -246,9 +226,8 @@ def fuzz(n, seed):
             burst[22] = ~(0x58 + sum(burst[:22])) & 0xFF
 
     def make(random):
-        liars = []
-        bench = Bench(lambda chip: liars.append(chips.LyingSerial(chip, random, seal)) or liars[0])
-        return bench.load, liars[0], bench.driver
+        bench = _bench(lambda chip: chips.LyingSerial(chip, random, seal))
+        return bench.plant, bench.bus, bench.driver
 
     def steps(random, load):
         load.mv[0] = 200000 + random.below(60000)
@@ -262,20 +241,20 @@ def test_fuzzed_answers():
 
 
 def test_between_two_counts_the_power_tells():
-    bench = Bench(shunt_uohm=250)  # a count is 748 mWh
-    bench.load.ma[0] = 10000
+    bench = _bench(shunt_uohm=250)  # a count is 748 mWh
+    bench.plant.ma[0] = 10000
     bench.run(1000)
-    start_mwh = bench.reading[0] * 1000 + bench.reading[1]
-    flowed_mwh = bench.load.energy_mwh()
+    start_mwh = bench.mwh()
+    flowed_mwh = bench.plant.energy_mwh()
     last_mwh = 0
     for _ in range(200):
         bench.run(500)
-        metered = bench.reading[0] * 1000 + bench.reading[1] - start_mwh
+        metered = bench.mwh() - start_mwh
         assert metered >= last_mwh
         last_mwh = metered
-        flowed = bench.load.energy_mwh() - flowed_mwh
+        flowed = bench.plant.energy_mwh() - flowed_mwh
         assert abs(metered - flowed) <= 2300000 * 450 // 3600000  # what flows in READ_MS / 2
-    bench.load.ma[0] = 0
+    bench.plant.ma[0] = 0
     bench.run(2000)
-    metered = bench.reading[0] * 1000 + bench.reading[1] - start_mwh
-    assert abs(metered - (bench.load.energy_mwh() - flowed_mwh)) <= 400
+    metered = bench.mwh() - start_mwh
+    assert abs(metered - (bench.plant.energy_mwh() - flowed_mwh)) <= 400

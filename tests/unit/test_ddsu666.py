@@ -2,7 +2,7 @@
 
 from hal.chips import ddsu666
 from hal.virtual.chips import ddsu666 as emulation
-from tests import rtu
+from tests import chips, rtu
 from tests.support import raises
 
 SPEC = {"chip": "ddsu666", "uart": 1, "tx": 17, "rx": 16}
@@ -10,7 +10,7 @@ MOST = [0, 0, 0, 65000, 300000, 0, 0, 96000, 0, 0, 28800000]
 
 
 def bench(phases=1, **spec):
-    return rtu.Bench(ddsu666, emulation, dict(SPEC, **spec), phases)
+    return chips.MeterBench(ddsu666, emulation, dict(SPEC, **spec), phases)
 
 
 def test_an_hour_within_its_resolution():

@@ -18,7 +18,7 @@ READ_ADDRESS = "FEFEFEFE68AAAAAAAAAAAA681300DF16"
 
 
 def bench(phases=1, **spec):
-    return rtu.Bench(dlt645, emulation, dict(SPEC, **spec), phases)
+    return chips.MeterBench(dlt645, emulation, dict(SPEC, **spec), phases)
 
 
 class Said:
@@ -139,11 +139,11 @@ def test_noise_as_long_as_the_buffer():
 
 
 def test_an_hour_within_its_resolution():
-    rtu.an_hour(rtu.Bench(dlt645, emulation, FAST), 10000, 1000)
+    rtu.an_hour(chips.MeterBench(dlt645, emulation, FAST), 10000, 1000)
 
 
 def test_an_hour_of_three_phases_within_its_resolution():
-    rtu.an_hour(rtu.Bench(dlt645, emulation, FAST, 3), 10000, 1000)
+    rtu.an_hour(chips.MeterBench(dlt645, emulation, FAST, 3), 10000, 1000)
 
 
 def test_first_reading_within_its_time_and_no_older_than_a_second_after():
@@ -333,11 +333,11 @@ def fuzz(n, seed, phases=0):
         return fuzz(n - n // 4, seed, 1) + fuzz(n // 4, seed, 3)
 
     def make(random):
-        one = rtu.Bench(
+        one = chips.MeterBench(
             dlt645, emulation, FAST, phases, lambda chip: chips.LyingSerial(chip, random, seal)
         )
         one.chip.delay_us = 20000
-        return one.plant, one.bus, one.meter
+        return one.plant, one.bus, one.driver
 
     def steps(random, plant):
         for i in range(plant.phases):

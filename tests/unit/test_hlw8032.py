@@ -12,33 +12,14 @@ from tests.support import raises
 # 61.8 A at 0.5 mOhm
 SPEC = {"chip": "hlw8032", "uart": 1, "rx": 5, "shunt_uohm": 500}
 MOST = [0, 0, 0, 0, 930600, 0, 0, 61870, 0, 0, 57576222]
-_MASK = (1 << 30) - 1
 
 
 def _spec(**fields):
-    spec = dict(SPEC)
-    spec.update(fields)
-    return spec
+    return dict(SPEC, **fields)
 
 
-class Bench:
-    """A load, the chip and its driver, and the main loop that ticks it."""
-
-    def __init__(self, wrap=lambda chip: chip, **fields):
-        self.load = chips.Load()
-        self.chip = emulation.make(self.load, _spec(**fields))
-        self.line = wrap(self.chip)
-        self.driver = hlw8032.make(chips.Buses(self.line), _spec(**fields))
-        self.now_ms = (1 << 30) - 500
-        self.reading = array("i", [0] * 11)
-
-    def run(self, ms):
-        for _ in range(ms // 20):
-            self.now_ms = (self.now_ms + 20) & _MASK
-            self.load.advance(self.load.now_us + 20000)
-            self.driver.tick(self.now_ms)
-        self.driver.read(self.reading)
-        return self.reading
+def _bench(wrap=None, **fields):
+    return chips.MeterBench(hlw8032, emulation, _spec(**fields), 1, wrap)
 
 
 class Spoken:
@@ -99,8 +80,8 @@ def test_the_formulas_of_the_facts():
 def test_a_published_frame_without_mains():
     text = "FA5A02EEC8FEFF01003F66000000512188FADB2901000054"
     frame = bytes([int(text[i : i + 2], 16) for i in range(0, 48, 2)])
-    emulated = Bench()
-    emulated.load.mv[0] = emulated.load.ma[0] = 0
+    emulated = _bench()
+    emulated.plant.mv[0] = emulated.plant.ma[0] = 0
     # but for the power's cycle, which was still on its way to its end
     assert emulated.chip.frame()[:17] == frame[:17]
     # a voltage beyond its range is no reading
@@ -170,11 +151,11 @@ def _pulse_mwh():
 
 
 def test_an_hour_of_charging_is_metered_within_the_chips_resolution():
-    bench = Bench()
+    bench = _bench()
     for mv, ma in ((230000, 0), (231234, 6010), (207000, 32000)):
-        bench.load.mv[0], bench.load.ma[0] = mv, ma
-        before_mwh = bench.reading[0] * 1000 + bench.reading[1]
-        flowed_mwh = bench.load.energy_mwh()
+        bench.plant.mv[0], bench.plant.ma[0] = mv, ma
+        before_mwh = bench.mwh()
+        flowed_mwh = bench.plant.energy_mwh()
         reading = bench.run(1200000)
         mw = mv * ma // 1000
         assert reading[2] < 250
@@ -188,11 +169,11 @@ def test_an_hour_of_charging_is_metered_within_the_chips_resolution():
         metered = reading[0] * 1000 + reading[1] - before_mwh
         # two pulses, and 200 ms of power
         slack = 2 * _pulse_mwh() + mw * 200 // 3600000
-        assert abs(metered - bench.load.energy_mwh() + flowed_mwh) <= slack
+        assert abs(metered - bench.plant.energy_mwh() + flowed_mwh) <= slack
 
 
 def test_calibration_from_a_reference_reading():
-    bench = Bench(divider_ohm=[1890000, 1000])
+    bench = _bench(divider_ohm=[1890000, 1000])
     bench.driver = hlw8032.make(chips.Buses(bench.chip), SPEC)  # it believes in another divider
     shown = bench.run(1000)
     assert abs(shown[4] - 230000) > 1000
@@ -208,12 +189,12 @@ def test_calibration_from_a_reference_reading():
 
 
 def test_a_silent_chip_grows_old_and_comes_back():
-    bench = Bench()
+    bench = _bench()
     assert bench.run(1000)[2] < 250
     bench.chip.silent = True
     bench.run(200)
-    aged = bench.reading[2]
-    assert bench.run(5000)[2] == aged + 5000 and bench.reading[4] != 0
+    aged = bench.cells[2]
+    assert bench.run(5000)[2] == aged + 5000 and bench.cells[4] != 0
     bench.chip.silent = False
     assert bench.run(hlw8032.READ_MS)[2] < 250
     for fault in ("bad_checksum", "uncalibrated"):
@@ -224,20 +205,20 @@ def test_a_silent_chip_grows_old_and_comes_back():
 
 
 def test_the_pulses_wrap_and_lose_nothing():
-    bench = Bench()
+    bench = _bench()
     bench.chip.count = 0xFFF0
     reading = bench.run(1200000)
-    lost = bench.load.energy_mwh() - reading[0] * 1000 - reading[1]
+    lost = bench.plant.energy_mwh() - reading[0] * 1000 - reading[1]
     assert abs(lost) <= 3 * _pulse_mwh() + 3680000 // 18000 * 2
 
 
 def test_a_chip_that_starts_anew_costs_what_flowed_meanwhile_at_most():
-    bench = Bench()
+    bench = _bench()
     bench.run(60000)
     for _ in range(3):
         bench.chip.reset()
         bench.run(600000)
-    lost = bench.load.energy_mwh() - bench.reading[0] * 1000 - bench.reading[1]
+    lost = bench.plant.energy_mwh() - bench.cells[0] * 1000 - bench.cells[1]
     assert 0 <= lost <= 4 * 500 * 3680000 // 3600000 + 3 * _pulse_mwh()
 
 
@@ -251,8 +232,8 @@ def fuzz(n, seed):
             burst[23] = sum(burst[2:23]) & 0xFF
 
     def make(random):
-        bench = Bench(lambda chip: chips.LyingSerial(chip, random, seal))
-        return bench.load, bench.line, bench.driver
+        bench = _bench(lambda chip: chips.LyingSerial(chip, random, seal))
+        return bench.plant, bench.bus, bench.driver
 
     def steps(random, load):
         load.mv[0] = 200000 + random.below(60000)

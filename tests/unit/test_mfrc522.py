@@ -2,7 +2,7 @@
 
 from hal.chips import card, mfrc522
 from hal.virtual.chips import mfrc522 as emulation
-from tests.chips import Buses, Load, LyingSpi, fuzz_reader
+from tests.chips import LyingSpi, ReaderBench, fuzz_reader
 from tests.support import raises
 
 SPEC = {"chip": "mfrc522", "spi": 0, "sck": 18, "mosi": 19, "miso": 16, "cs": 17}
@@ -10,28 +10,8 @@ CARDS = ("D14B0A54", "04A1B2C3D4E5F6", "04112233445566778899")
 AGAIN_MS = mfrc522.READ_MS + card.GONE_MS + 200
 
 
-class Bench:
-    def __init__(self, liar=None, **spec):
-        self.plant = Load()
-        self.chip = emulation.make(self.plant, SPEC)
-        self.bus = liar(self.chip) if liar else self.chip
-        self.buses = Buses(self.bus)
-        self.reader = mfrc522.make(self.buses, dict(SPEC, **spec))
-        self.now_ms = (1 << 30) - 500  # just before the wrap
-        self.told = []
-
-    def run(self, ms, every_ms=20):
-        """Ticks for `ms`; how long until a card was told, None: none was."""
-        first = None
-        for passed in range(0, ms, every_ms):
-            self.plant.advance(self.plant.now_us + every_ms * 1000)
-            self.now_ms = (self.now_ms + every_ms) & ((1 << 30) - 1)
-            self.reader.tick(self.now_ms)
-            uid = self.reader.read()
-            if uid:
-                self.told.append(uid)
-                first = passed + every_ms if first is None else first
-        return first
+def _bench(wrap=None, **fields):
+    return ReaderBench(mfrc522, emulation, dict(SPEC, **fields), 1, wrap)
 
 
 def test_crc_a():
@@ -61,9 +41,9 @@ def test_a_card_answers_as_iso_14443_says():
 def test_every_length_of_identifier_within_the_time():
     for uid in CARDS:
         for phase_ms in range(0, 200, 20):
-            bench = Bench()
+            bench = _bench()
             bench.run(1000 + phase_ms)
-            assert bench.reader.age_ms() < 50
+            assert bench.driver.age_ms() < 50
             bench.chip.present(uid)
             first = bench.run(500)
             assert first is not None and first <= 200, (uid, first)
@@ -72,7 +52,7 @@ def test_every_length_of_identifier_within_the_time():
 
 def test_half_a_second_is_enough_and_a_card_left_is_one_event():
     for uid in CARDS:
-        bench = Bench()
+        bench = _bench()
         bench.run(500)
         for _ in range(3):
             bench.chip.present(uid)
@@ -103,7 +83,7 @@ def test_two_cards_at_once():
         ("04A1B2C3D4E5F6", "D14B0A54"),
         ("04112233445566778899", "04112233445566778898"),
     ):
-        bench = Bench()
+        bench = _bench()
         bench.run(500)
         bench.chip.present(first, second)
         bench.run(600)
@@ -111,7 +91,7 @@ def test_two_cards_at_once():
 
 
 def test_ticks_closer_than_an_exchange():
-    bench = Bench()
+    bench = _bench()
     bench.run(100, 1)
     bench.chip.present(CARDS[2])
     assert bench.run(200, 1) <= 60
@@ -119,44 +99,44 @@ def test_ticks_closer_than_an_exchange():
 
 def test_byte_order():
     for order, told in (("msb", "D14B0A54"), ("lsb", "540A4BD1")):
-        bench = Bench(byte_order=order)
+        bench = _bench(byte_order=order)
         bench.chip.present("D14B0A54")
         bench.run(1000)
         assert bench.told == [told]
 
 
 def test_what_makes_no_sense_is_named():
-    assert "byte_order" in str(raises(ValueError, Bench, byte_order=1))
-    assert "hz" in str(raises(ValueError, Bench, hz=20000000))
+    assert "byte_order" in str(raises(ValueError, _bench, byte_order=1))
+    assert "hz" in str(raises(ValueError, _bench, hz=20000000))
 
 
 def test_silence_ages_and_tells_nothing():
     for floats in (0, 0xFF):
-        bench = Bench()
-        assert bench.reader.age_ms() == 1 << 29
+        bench = _bench()
+        assert bench.driver.age_ms() == 1 << 29
         bench.chip.floats = floats
         bench.chip.silent = True
         bench.chip.present(CARDS[0])
         bench.run(1000)
-        assert bench.reader.age_ms() == 1 << 29
+        assert bench.driver.age_ms() == 1 << 29
         bench.chip.silent = False
         bench.run(1000)
         bench.chip.silent = True
         bench.chip.present(CARDS[1])
         bench.run(1000)
-        assert 900 <= bench.reader.age_ms() <= 1050
+        assert 900 <= bench.driver.age_ms() <= 1050
         bench.chip.silent = False
         bench.run(500)
         assert bench.told == [CARDS[0], CARDS[1]]
 
 
 def test_stuck_noisy_and_a_dip_of_the_supply():
-    bench = Bench()
+    bench = _bench()
     bench.run(500)
     bench.chip.stuck = True
     bench.chip.present(CARDS[0])
     bench.run(1000)
-    assert bench.told == [] and bench.reader.age_ms() > 900
+    assert bench.told == [] and bench.driver.age_ms() > 900
     bench.chip.stuck = False
     assert bench.run(1000) <= 400
     bench.chip.noisy = 20
@@ -217,7 +197,7 @@ def test_answers_that_make_no_sense_are_none():
         (CARDS[1], put(b"\x93\x70", fifo=last)),  # a cascade tag with nothing to come
         (CARDS[1], put(b"\x95\x70", fifo=sak)),
     ):
-        bench = Bench()
+        bench = _bench()
         bench.run(500)
         forge(bench.chip, change)
         bench.chip.present(uid)
@@ -230,7 +210,7 @@ def test_answers_that_make_no_sense_are_none():
 
 def test_a_card_that_answers_badly_is_not_gone():
     for begins in (b"\x52", b"\x93"):
-        bench = Bench()
+        bench = _bench()
         bench.chip.present(CARDS[0])
         bench.run(500)
 
@@ -250,7 +230,7 @@ def test_a_card_that_answers_badly_is_not_gone():
 def test_a_setting_that_was_lost_is_set_again():
     settings = ((0x2A, 0), (0x2B, 0), (0x2D, 0), (0x15, 0), (0x14, 0x80), (0x0E, 0x80))
     for register, value in settings:
-        bench = Bench()
+        bench = _bench()
         bench.run(500)
         assert not bench.chip._selected
         bench.chip._registers[register] = value
@@ -278,7 +258,7 @@ def test_what_a_tick_costs():
             self.bytes += len(out)
             self.chip.write_readinto(out, into)
 
-    bench = Bench(Counted)
+    bench = _bench(Counted)
     bench.chip.present(CARDS[2])
     most = [0, 0]
     for _ in range(100):
@@ -292,8 +272,8 @@ def fuzz(n, seed):
     """Called by tools/soak.py too."""
 
     def make(random):
-        bench = Bench(lambda chip: LyingSpi(chip, random))
-        return bench.plant, bench.bus, bench.reader, bench.chip.present
+        bench = _bench(lambda chip: LyingSpi(chip, random))
+        return bench.plant, bench.bus, bench.driver, bench.chip.present
 
     return fuzz_reader(make, n, seed, CARDS, AGAIN_MS)
 

@@ -2,7 +2,7 @@
 
 from hal.chips import card, pn532
 from hal.virtual.chips import pn532 as emulation
-from tests.chips import Buses, Load, LyingI2c, LyingSerial, fuzz_reader
+from tests.chips import Buses, Load, LyingI2c, LyingSerial, ReaderBench, fuzz_reader
 from tests.support import raises
 
 I2C = {"chip": "pn532", "i2c": 0}
@@ -12,28 +12,8 @@ CARDS = ("D14B0A54", "04A1B2C3D4E5F6", "04112233445566778899")
 AGAIN_MS = pn532.READ_MS + card.GONE_MS + 200
 
 
-class Bench:
-    def __init__(self, spec, liar=None):
-        self.plant = Load()
-        self.chip = emulation.make(self.plant, spec)
-        self.bus = liar(self.chip) if liar else self.chip
-        self.buses = Buses(self.bus)
-        self.reader = pn532.make(self.buses, spec)
-        self.now_ms = (1 << 30) - 500  # just before the wrap
-        self.told = []
-
-    def run(self, ms):
-        """Ticks for `ms`; how long until a card was told, None: none was."""
-        first = None
-        for passed in range(0, ms, 20):
-            self.plant.advance(self.plant.now_us + 20000)
-            self.now_ms = (self.now_ms + 20) & ((1 << 30) - 1)
-            self.reader.tick(self.now_ms)
-            uid = self.reader.read()
-            if uid:
-                self.told.append(uid)
-                first = passed + 20 if first is None else first
-        return first
+def _bench(spec, wrap=None):
+    return ReaderBench(pn532, emulation, spec, 1, wrap)
 
 
 def test_the_facts_vector_and_the_frames_of_both_sides():
@@ -56,9 +36,9 @@ def test_every_length_of_identifier_within_the_time():
     for spec in (I2C, UART):
         for uid in CARDS:
             for phase_ms in range(0, 200, 20):
-                bench = Bench(spec)
+                bench = _bench(spec)
                 bench.run(1000 + phase_ms)
-                assert bench.reader.age_ms() < 150
+                assert bench.driver.age_ms() < 150
                 bench.chip.present(uid)
                 first = bench.run(500)
                 assert first is not None and first <= pn532.READ_MS, (spec, uid, first)
@@ -67,7 +47,7 @@ def test_every_length_of_identifier_within_the_time():
 
 def test_half_a_second_is_enough_and_a_card_left_is_one_event():
     for spec in (I2C, UART):
-        bench = Bench(spec)
+        bench = _bench(spec)
         bench.run(500)
         for _ in range(3):
             bench.chip.present(CARDS[1])
@@ -88,28 +68,28 @@ def test_half_a_second_is_enough_and_a_card_left_is_one_event():
 
 
 def test_a_card_that_was_there_before_the_boot_is_told():
-    bench = Bench(UART)
+    bench = _bench(UART)
     bench.chip.present(CARDS[1])
     assert bench.run(1000) <= 500
 
 
 def test_byte_order():
     for order, told in (("msb", "D14B0A54"), ("lsb", "540A4BD1")):
-        bench = Bench({"chip": "pn532", "i2c": 0, "byte_order": order})
+        bench = _bench({"chip": "pn532", "i2c": 0, "byte_order": order})
         bench.chip.present("D14B0A54")
         bench.run(1000)
         assert bench.told == [told]
 
 
 def test_what_makes_no_sense_is_named():
-    error = raises(ValueError, Bench, {"chip": "pn532", "i2c": 0, "byte_order": "big"})
+    error = raises(ValueError, _bench, {"chip": "pn532", "i2c": 0, "byte_order": "big"})
     assert "byte_order" in str(error) and "big" in str(error)
     assert "i2c" in str(raises(ValueError, pn532.make, Buses(None), {"chip": "pn532"}))
 
 
 def test_a_card_with_a_long_answer_to_select():
     for spec in (I2C, UART):
-        bench = Bench(spec)
+        bench = _bench(spec)
         bench.run(500)
         bench.chip.present(CARDS[1], ats=bytes(range(1, 33)))
         assert bench.run(500) <= pn532.READ_MS
@@ -117,19 +97,19 @@ def test_a_card_with_a_long_answer_to_select():
 
 def test_silence_ages_and_tells_nothing():
     for spec in (I2C, UART):
-        bench = Bench(spec)
-        assert bench.reader.age_ms() == 1 << 29
+        bench = _bench(spec)
+        assert bench.driver.age_ms() == 1 << 29
         bench.chip.silent = True
         bench.chip.present(CARDS[0])
         bench.run(1000)
-        assert bench.reader.age_ms() == 1 << 29
+        assert bench.driver.age_ms() == 1 << 29
         bench.chip.silent = False
         bench.run(1000)
         assert bench.told == [CARDS[0]]
         bench.chip.silent = True
         bench.chip.present(CARDS[1])
         bench.run(1000)
-        assert 900 <= bench.reader.age_ms() <= 1150
+        assert 900 <= bench.driver.age_ms() <= 1150
         bench.chip.silent = False
         bench.run(1000)
         assert bench.told == [CARDS[0], CARDS[1]]
@@ -137,12 +117,12 @@ def test_silence_ages_and_tells_nothing():
 
 def test_busy_wrong_errors_and_a_dip_of_the_supply():
     for spec in (I2C, UART):
-        bench = Bench(spec)
+        bench = _bench(spec)
         bench.run(500)
         bench.chip.busy = True
         bench.chip.present(CARDS[0])
         bench.run(1000)
-        assert bench.told == [] and bench.reader.age_ms() > 900
+        assert bench.told == [] and bench.driver.age_ms() > 900
         bench.chip.busy = False
         assert bench.run(1000) <= 600
         bench.chip.wrong = 5
@@ -191,7 +171,7 @@ def test_answers_that_make_no_sense_are_none():
         empty,
         short,
     ):
-        bench = Bench(I2C)
+        bench = _bench(I2C)
         answer = bench.chip._answer
 
         def forged(data, t_us, answer=answer, forge=forge):
@@ -209,7 +189,7 @@ def test_answers_that_make_no_sense_are_none():
 
 
 def test_noise_as_long_as_the_buffer():
-    bench = Bench(UART)
+    bench = _bench(UART)
     bench.run(500)
     bench.chip.present(CARDS[1])
     for _ in range(50):
@@ -220,7 +200,7 @@ def test_noise_as_long_as_the_buffer():
 
 
 def test_an_echo_of_its_own_commands_is_looked_past():
-    bench = Bench(UART)
+    bench = _bench(UART)
     bench.chip.echo = True
     bench.run(500)
     bench.chip.present(CARDS[1])
@@ -242,7 +222,7 @@ def test_one_short_transfer_a_tick():
             self.us += (len(into) + 1) * 9 * 10 // 4
             self.chip.readfrom_into(address, into)
 
-    bench = Bench(I2C, Counted)
+    bench = _bench(I2C, Counted)
     bench.chip.present(CARDS[2])
     longest_us = 0
     for _ in range(100):
@@ -271,8 +251,8 @@ def fuzz(n, seed, spec=None):
         def liar(chip):
             return LyingI2c(chip, random) if spec is I2C else LyingSerial(chip, random, seal)
 
-        bench = Bench(spec, liar)
-        return bench.plant, bench.bus, bench.reader, bench.chip.present
+        bench = _bench(spec, liar)
+        return bench.plant, bench.bus, bench.driver, bench.chip.present
 
     return fuzz_reader(make, n, seed, CARDS, AGAIN_MS, liable=True)
 

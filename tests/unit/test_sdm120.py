@@ -2,7 +2,7 @@
 
 from hal.chips import sdm120
 from hal.virtual.chips import sdm120 as emulation
-from tests import rtu
+from tests import chips, rtu
 from tests.support import raises
 
 SPEC = {"chip": "sdm120", "uart": 1, "tx": 17, "rx": 16}
@@ -10,7 +10,7 @@ MOST = [0, 0, 0, 65000, 300000, 0, 0, 54000, 0, 0, 16200000]
 
 
 def bench(phases=1, **spec):
-    return rtu.Bench(sdm120, emulation, dict(SPEC, **spec), phases)
+    return chips.MeterBench(sdm120, emulation, dict(SPEC, **spec), phases)
 
 
 def test_an_hour_within_its_resolution():

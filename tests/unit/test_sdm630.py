@@ -2,14 +2,14 @@
 
 from hal.chips import sdm630
 from hal.virtual.chips import sdm630 as emulation
-from tests import rtu
+from tests import chips, rtu
 
 SPEC = {"chip": "sdm630", "uart": 1, "tx": 17, "rx": 16}
 MOST = [0, 0, 0, 65000] + [300000] * 3 + [120000] * 3 + [108000000]
 
 
 def bench(phases=3, **spec):
-    return rtu.Bench(sdm630, emulation, dict(SPEC, **spec), phases)
+    return chips.MeterBench(sdm630, emulation, dict(SPEC, **spec), phases)
 
 
 def test_an_hour_within_its_resolution():
