@@ -309,6 +309,10 @@ if TYPE_CHECKING:
             """A random whole number from 0 to n - 1."""
             ...
 
+        def secret(self, n: int) -> bytes:
+            """`n` random bytes, fit for a key."""
+            ...
+
         def run(self, station) -> None:
             """Call station.safety_tick(now_ms) from a timer and station.tick(now_ms) every 20 ms,
             and move the line's bytes.

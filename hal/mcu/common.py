@@ -93,6 +93,10 @@ class Board:
         a, b, c, d = os.urandom(4)
         return ((a << 8 | b) << 8 | c) * n >> 24
 
+    def secret(self, n):
+        """`n` random bytes, fit for a key."""
+        return os.urandom(n)
+
     def reset(self, reason):
         """Open everything and start anew, for `reason` (OCPP's BootReasonEnumType)."""
         self.stop()

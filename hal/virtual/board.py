@@ -13,6 +13,7 @@ from hal.virtual.buses import Buses
 from hal.virtual.line import SimulatedLine
 from hal.virtual.pilot import BurstPilot, PacedPilot, PowerCut
 from hal.virtual.plant import Plant
+from hal.virtual.random import Random
 from hal.virtual.trace import Kept, Trace
 
 _TICKS = (1 << 30) - 1
@@ -152,6 +153,11 @@ class VirtualBoard:
     def random(self, n):
         """A random whole number from 0 to n - 1."""
         return self.plant.random.below(n)
+
+    def secret(self, n):
+        """`n` bytes by the seed, not out of the plant's sequence: no other event shifts by it."""
+        random = Random(self._seed + n)
+        return bytes([random.below(256) for _ in range(n)])
 
     def stall(self, for_us):
         """All of Python stands still for `for_us`, the safety tick too, as in a flash erase."""
