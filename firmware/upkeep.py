@@ -17,10 +17,9 @@ from firmware.safety.core import (
     RESET,
     STANDING,
 )
-from firmware.safety.faults import FAULTS, SERVICE
+from firmware.safety.faults import BY_SERVICE, FAULTS
 from firmware.ticks import diff
 
-_BY_SERVICE = sum([1 << i for i, fault in enumerate(FAULTS) if fault[4] == SERVICE])
 _ALL = (1 << len(FAULTS)) - 1  # a file that was never written whole has others
 _KEPT = "service"  # in the store: four bytes an outlet, the faults that only service clears
 _WEAR = "wear"  # in the store: five u32 an outlet, as in Upkeep.wear
@@ -135,7 +134,7 @@ class Upkeep:
         changed = False
         for i in range(len(self._cores)):
             c = self._cores[i].cells
-            waiting = c[STANDING] & _BY_SERVICE | c[HARD]
+            waiting = c[STANDING] & BY_SERVICE | c[HARD]
             if waiting != self._kept[i]:
                 self._kept[i] = waiting
                 changed = True

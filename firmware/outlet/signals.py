@@ -9,7 +9,7 @@ from micropython import const
 
 from firmware.outlet.ac import CHARGING, IDLE, SUSPENDED_EV, SUSPENDED_EVSE
 from firmware.safety.core import HARD, STANDING
-from firmware.safety.faults import FAULTS, SERVICE
+from firmware.safety.faults import BY_SERVICE
 from firmware.ticks import diff
 
 # (name, red, green, blue, lit ms, dark ms, beeps on entering, ms of a beep and of its pause)
@@ -43,7 +43,6 @@ _FREE = const(11)
 
 _STEP_MS = const(100)
 _ANSWER_MS = const(3000)
-_BY_SERVICE = sum([1 << i for i, fault in enumerate(FAULTS) if fault[4] == SERVICE])
 
 
 class Signals:
@@ -103,7 +102,7 @@ class Signals:
         outlet = self._outlet
         standing = c[STANDING]
         if standing:
-            return _SERVICE if standing & (_BY_SERVICE | c[HARD]) else _FAULT
+            return _SERVICE if standing & (BY_SERVICE | c[HARD]) else _FAULT
         if self._answer_ms > 0:
             return self._answer
         if self.asking:

@@ -75,6 +75,8 @@ TEMPERATURE_SENSOR = const(1 << 24)
 METER = const(1 << 25)
 CURRENT_WHILE_OPEN = const(1 << 26)
 
+BY_SERVICE = const(WELD | CURRENT_WHILE_OPEN)  # those that SERVICE clears, in the table
+
 
 def names(bits):
     """The codes of the faults in `bits`, in the order of the table."""

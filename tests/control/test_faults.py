@@ -32,6 +32,9 @@ def test_the_table_and_the_bits_agree():
             hex(at_once),
             hex(in_order),
         )
+    kinds = [fault[4] for fault in faults.FAULTS]
+    by_service = sum([1 << i for i, kind in enumerate(kinds) if kind == faults.SERVICE])
+    assert by_service == faults.BY_SERVICE
     codes = [fault[0] for fault in faults.FAULTS]
     assert len(set(codes)) == len(codes)
     for name, code in (
