@@ -1,7 +1,7 @@
 """The BL0942 at its UART: packets, registers, write protection, baud rates, pulses of energy.
 
-Numbers as in hal/chips/bl0942.py, from the same data sheet. WATT is the mean since the
-last packet; the chip's is that of its last 400 ms. Not emulated: the creep threshold, SPI.
+Numbers as in hal/chips/bl0942.py, from the same data sheet. WATT is the mean since the last
+packet; the chip's is that of its last 400 ms. Not emulated: the creep threshold, SPI.
 """
 
 from hal.virtual.chips.serial import SerialChip
