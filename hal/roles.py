@@ -238,17 +238,38 @@ if TYPE_CHECKING:
             ...
 
     class Store(Protocol):
-        """A few named pieces of data that outlive a reboot.
+        """A few named pieces of data that outlive a reboot: files in flash. Names have no "/".
 
-        Never to be called while a contactor is closed: on flash it stops all of Python.
+        `save`, `replace` and `remove` are never to be called while a contactor is closed: on
+        flash they stop all of Python. They raise OSError where the flash is full, read-only or
+        broken; then what was there before is there still.
         """
 
         def save(self, name: str, data: bytes) -> None:
-            """Keep `data` under `name`. A power cut may leave the old, the new, or a torn one."""
+            """Keep `data` under `name`. A power cut leaves the old or the new one."""
+            ...
+
+        def replace(self, name: str, chunks) -> None:
+            """As `save`, of all the bytes that the iterable `chunks` gives, one after the other.
+            """
             ...
 
         def load(self, name: str) -> "bytes | None":
             """What was saved under `name`; None: nothing."""
+            ...
+
+        def read(self, name: str, at: int, into) -> int:
+            """Fill the buffer `into` from byte `at` of what is under `name`; how many bytes there
+            were, 0 where there is nothing.
+            """
+            ...
+
+        def remove(self, name: str) -> None:
+            """Forget what is under `name`, if anything."""
+            ...
+
+        def names(self, prefix: str) -> "list[str]":
+            """The names that begin with `prefix`, sorted."""
             ...
 
     class Clock(Protocol):
@@ -287,6 +308,7 @@ if TYPE_CHECKING:
         outlets: "list[Outlet]"
         reader: CardReader
         store: Store
+        memory: "Memory | None"
         devices: "list[Device]"
         late_ms: int
         vendor: str

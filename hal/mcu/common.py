@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+from errno import ENOENT
 from time import ticks_ms
 
 from micropython import const
@@ -16,6 +17,8 @@ WATCHDOG_MS = const(8000)  # an RP2040's reaches 8388 ms
 
 # A start that lasted so long was none that crashed (see hal).
 _STEADY_CHECKS = const(120)
+
+_NEW = "store.new"
 
 
 class Supervisor:
@@ -168,10 +171,15 @@ class Files:
     """The store, in files."""
 
     def save(self, name, data):
-        # Renaming replaces the old file in one piece.
-        with open(name + ".new", "wb") as file:
-            file.write(data)
-        os.rename(name + ".new", name)
+        self.replace(name, (data,))
+
+    def replace(self, name, chunks):
+        # Renaming replaces the old file in one piece. What a cut leaves under the one name
+        # gets overwritten by the next.
+        with open(_NEW, "wb") as file:
+            for chunk in chunks:
+                file.write(chunk)
+        os.rename(_NEW, name)
 
     def load(self, name):
         try:
@@ -179,6 +187,24 @@ class Files:
                 return file.read()
         except OSError:
             return None
+
+    def read(self, name, at, into):
+        try:
+            with open(name, "rb") as file:
+                file.seek(at)
+                return file.readinto(into)
+        except OSError:
+            return 0
+
+    def remove(self, name):
+        try:
+            os.remove(name)
+        except OSError as error:
+            if error.args[0] != ENOENT:
+                raise
+
+    def names(self, prefix):
+        return sorted([name for name in os.listdir() if name.startswith(prefix)])
 
 
 class Nobody:

@@ -1,11 +1,12 @@
 """A whole virtual AC pile behind the roles: run by a scenario, in virtual time or in real time.
 
 Its board file: {"mcu": "virtual", "time": "simulated" | "real", "scenario": FILE, "trace": FILE}.
-Without a scenario it runs on, nothing happens to it, and its store is files; without a trace it
-keeps its last lines in memory, as boards do (hal.log). Of "outlets", which boards have, it takes
-the meters' "calibration".
+Without a scenario it runs on, nothing happens to it, and its store and FRAM are files; without a
+trace it keeps its last lines in memory, as boards do (hal.log). Of "outlets", which boards have,
+it takes the meters' "calibration".
 """
 
+import os
 import time
 
 from hal.virtual import scenario as _scenario
@@ -30,6 +31,8 @@ _HOLD_MS = 60  # the dead-man's window
 _OFTEN = 40
 _SHOWN_US = 500000  # a card is held to the reader
 
+_FRAM = "fram.bin"
+
 # As in a board file. 0.25 mOhm bear 120 A; the divider, 535 V.
 _METERS = {
     1: {
@@ -42,6 +45,7 @@ _METERS = {
     3: {"chip": "atm90e32", "spi": 1},
 }
 _READER = {"chip": "pn532", "i2c": 0}
+_MEMORY = {"chip": "fm24", "i2c": 1, "kbit": 256}
 
 
 def _chip(buses, spec, phases=1):
@@ -97,7 +101,10 @@ def make(spec, path):
     board.forget_crashes = lambda: retain(spec, 0)
     if spec.get("outlets") == []:
         board.be_safe()
-    board.store.in_files = "scenario" not in spec
+    if "scenario" not in spec:
+        board.store.in_files = True
+        if board.memory:
+            board.memory.in_file()
     return board
 
 
@@ -187,6 +194,12 @@ class VirtualBoard:
         """
         self.outlets = []
         self.devices = []
+        self.memory = None
+
+    def note_write(self, medium, n):
+        """Trace that `n` bytes are written to "fram" or "flash"."""
+        closed = any(place.plant.closed for place in self.places)
+        self.trace.record("write", medium=medium, bytes=n, closed=closed)
 
     def forget_crashes(self):
         """This run was none that crashed, see hal."""
@@ -194,12 +207,13 @@ class VirtualBoard:
     def _boot(self):
         # The drivers' memory is gone; what is wired to the pile is not.
         self.reader = _Reader(self.places[0].buses)
+        self.memory = _Memory(self)
         for place in self.places:
             place.connect()
         # The ATM90E32 of three phases is read in forty steps, the BL0942 in one.
         often = self.scenario.get("phases") == 3 and self._tick_us > _MAIN_LOOP_US
         self.devices = [_Often(p.meter) if often else p.meter for p in self.places]
-        self.devices.append(self.reader)
+        self.devices += [self.reader, self.memory]
         self._resetting = False
         self.trace.record("boot", reason=self.boot_reason)
 
@@ -438,20 +452,55 @@ class _Socket:
         return self._plant.locked
 
 
+class _Memory:
+    # FRAM behind its driver: what it keeps outlives `power`.
+    def __init__(self, board):
+        self._board = board
+        self._driver = _chip(board.places[0].buses, _MEMORY)
+        self.chip = board.places[0].buses.chips[_MEMORY["chip"]]
+        self.size = self._driver.size
+        self.read = self._driver.read
+        self.tick = self._driver.tick
+
+    def write(self, at, data):
+        self._board.note_write("fram", len(data))
+        self._driver.write(at, data)
+        if self._board.store.in_files:
+            with open(_FRAM, "r+b") as file:
+                file.seek(at)
+                file.write(data)
+
+    def in_file(self):
+        """From now on what it keeps is in a file, too."""
+        try:
+            with open(_FRAM, "rb") as file:
+                kept = file.read()
+        except OSError:
+            kept = b""
+        if len(kept) == self.size:
+            self.chip.memory[:] = kept
+        else:
+            with open(_FRAM, "wb") as file:
+                file.write(self.chip.memory)
+
+
 class _Store:
-    # Flash: what it keeps outlives `power`.
+    # Flash: what it keeps outlives `power`. `fails`: an errno with which every write fails.
     def __init__(self, board):
         self._board = board
         self._kept = {}
         self.in_files = False
+        self.fails = 0
 
     def save(self, name, data):
-        closed = any(place.plant.closed for place in self._board.places)
-        self._board.trace.record("write", medium="flash", bytes=len(data), closed=closed)
+        self._writes(len(data))
         self._kept[name] = bytes(data)
         if self.in_files:
             with open(name, "wb") as file:
                 file.write(data)
+
+    def replace(self, name, chunks):
+        self.save(name, b"".join([bytes(chunk) for chunk in chunks]))
 
     def load(self, name):
         if self.in_files and name not in self._kept:
@@ -461,6 +510,27 @@ class _Store:
             except OSError:
                 return None
         return self._kept.get(name)
+
+    def read(self, name, at, into):
+        data = (self.load(name) or b"")[at : at + len(into)]
+        into[: len(data)] = data
+        return len(data)
+
+    def remove(self, name):
+        if self.load(name) is not None:
+            self._writes(0)
+            del self._kept[name]
+            if self.in_files:
+                os.remove(name)
+
+    def names(self, prefix):
+        found = os.listdir() if self.in_files else self._kept
+        return sorted([name for name in found if name.startswith(prefix)])
+
+    def _writes(self, n):
+        if self.fails:
+            raise OSError(self.fails)
+        self._board.note_write("flash", n)
 
 
 class _Often:

@@ -33,6 +33,8 @@ class Fm24:
         self._left = None
         self._latch = 0
 
+    reset = restore
+
     def _answers(self, addr):
         if self.silent or self._left == 0 or addr & ~(self._blocks - 1) != self.ADDRESS:
             raise OSError(19)
