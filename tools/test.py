@@ -2,9 +2,10 @@
 
     test.py [--on STAGE] [PATH ...]
 
-STAGE is one of lint, cpython, micropython, webassembly; PATH narrows it to test files or
+STAGE is one of lint, cpython, micropython, webassembly, realtime; PATH narrows it to test files or
 directories (`FILE::test_name` too). With CI=true in the environment what is missing fails and is
-not skipped.
+not skipped. While cpython runs, lint, micropython and webassembly run beside it; what follows the
+wall clock (realtime) has the machine for itself.
 """
 
 import argparse
@@ -13,6 +14,7 @@ import pathlib
 import shutil
 import subprocess
 import sys
+import threading
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -22,6 +24,12 @@ sys.path.insert(0, str(ROOT / "tools"))
 import setup  # noqa: E402  (tools/setup.py)
 
 LINT = ["tests/host/test_lint.py", "tests/host/test_rooms.py", "tests/host/test_mpy.py"]
+REALTIME = [
+    "tests/host/test_run.py",
+    "tests/host/test_line.py",
+    "tests/host/test_port.py",
+    *sorted(str(p.relative_to(ROOT)) for p in ROOT.glob("tests/host/test_bench_*.py")),
+]
 
 
 def pytest(*args):
@@ -33,7 +41,11 @@ def lint(paths):
 
 
 def cpython(paths):
-    return pytest(*(paths or ["tests", *(f"--ignore={path}" for path in LINT)]))
+    return pytest(*(paths or ["tests", *(f"--ignore={path}" for path in LINT + REALTIME)]))
+
+
+def realtime(paths):
+    return pytest(*(paths or REALTIME))
 
 
 def micropython(paths):
@@ -52,22 +64,57 @@ def webassembly(paths):
     return [str(BIN / "node"), "tools/wasm.mjs", code, *(f"{path}:/{path}" for path in needed)]
 
 
-STAGES = {"lint": lint, "cpython": cpython, "micropython": micropython, "webassembly": webassembly}
+STAGES = {
+    "lint": lint,
+    "cpython": cpython,
+    "micropython": micropython,
+    "webassembly": webassembly,
+    "realtime": realtime,
+}
+_BESIDE = ("lint", "micropython", "webassembly")
+_output = threading.Lock()
 
 
-def run(name, command):
-    """Runs one stage, showing its output; returns (worked, its last line)."""
-    print(f"\n== {name} ==", flush=True)
+def run(name, command, live=True):
+    """Runs one stage, showing its output, when it is not `live` in one piece at its end; returns
+    (worked, its last line).
+    """
     start = time.monotonic()
     last = "no output"
+    held = [f"\n== {name} ==\n"]
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     ) as process:
         for line in process.stdout:
-            print(line, end="", flush=True)
+            held.append(line)
             last = line.strip() or last
-    worked = process.returncode == 0
-    return worked, f"{last}  [{time.monotonic() - start:.0f} s]"
+            if live:
+                show(held)
+    show(held)
+    return process.returncode == 0, f"{last}  [{time.monotonic() - start:.0f} s]"
+
+
+def show(held):
+    """Prints the lines `held` and forgets them."""
+    with _output:
+        print("".join(held), end="", flush=True)
+    held.clear()
+
+
+def run_all():
+    """Runs every stage, as described above; returns {name: (worked, line)}."""
+    results = {}
+
+    def beside():
+        for name in _BESIDE:
+            results[name] = run(name, STAGES[name](()), live=False)
+
+    other = threading.Thread(target=beside)
+    other.start()
+    results["cpython"] = run("cpython", cpython(()))
+    other.join()
+    results["realtime"] = run("realtime", realtime(()))
+    return {name: results.get(name, (False, "did not run")) for name in STAGES}
 
 
 def mosquitto():
@@ -98,8 +145,10 @@ def main():
     results = {}
     if not args.on and not args.paths:
         results["mosquitto"] = mosquitto()
-    for name in args.on or STAGES:
-        results[name] = run(name, STAGES[name](args.paths))
+        results.update(run_all())
+    else:
+        for name in args.on or [name for name in STAGES if name != "realtime"]:
+            results[name] = run(name, STAGES[name](args.paths))
     print("\n== summary ==")
     for name, (worked, line) in results.items():
         print(f"{'ok    ' if worked else 'FAILED'} {name:12} {line}")
