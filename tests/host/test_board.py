@@ -318,6 +318,7 @@ MISTAKES = {
         changed(ESP32, network__1={"kind": "token ring"}),
         "network[1].kind: expected wifi, ethernet or modem, found 'token ring'",
     ),
+    "a field that is a number": ({**ESP32, "7": 1}, "7: no such field"),
     "a modem without a UART": (
         changed(ESP32, network__1={"kind": "modem"}),
         "network[1].uart: missing",
@@ -374,6 +375,16 @@ def test_a_mistake_is_named(name):
     spec, text = MISTAKES[name]
     found = board.check(spec)
     assert any(mistake.startswith(text) for mistake in found), found
+    assert len(set(found)) == len(found), found
+
+
+def test_what_is_missing_in_a_link_is_told_once():
+    assert board.check(changed(ESP32, network__1={"kind": "modem", "uart": 2})) == [
+        "network[1].tx: missing",
+        "network[1].rx: missing",
+    ]
+    assert board.check(changed(ESP32, network__1={})) == ["network[1].kind: missing"]
+    assert len(board.check(changed(ESP32, network__1="wifi"))) == 1
 
 
 # What needs nothing else to be wrong is told alone.

@@ -8,6 +8,7 @@ import ast
 import importlib
 import importlib.util
 import json
+import re
 import sys
 from pathlib import Path
 
@@ -20,6 +21,7 @@ SCHEMA = BOARDS / "schema.json"
 # The roles that a chip can have, as in hal/mcu/common.py
 CHIPS = ("meter", "billing", "thermometer", "socket", "lamp", "buzzer")
 INPUTS = ("rcd", "estop", "earth", "live", "door", "tilt", "smoke")
+KINDS = ("wifi", "ethernet", "modem")  # of a network's link, in the order of the schema
 
 
 class Controller:
@@ -212,40 +214,41 @@ def imports(path):
 
 
 def schema_mistakes(spec):
-    """What hal/boards/schema.json finds, each as "field: problem"."""
+    """What hal/boards/schema.json finds, each once, as "field: problem"."""
     import jsonschema
 
     validator = jsonschema.Draft202012Validator(json.loads(SCHEMA.read_text()))
+    found = {}  # an object that lacks two fields is two errors, which both name both
     for error in sorted(validator.iter_errors(spec), key=lambda e: [str(p) for p in e.path]):
-        if error.validator == "oneOf" and isinstance(error.instance, dict):
-            # of the alternatives, the one that its "kind" names
-            kind = error.instance.get("kind")
-            fitting = [
-                e
-                for e in error.context
-                if e.schema_path[0] == {"wifi": 0, "ethernet": 1, "modem": 2}.get(kind)
-            ]
-            if not fitting:
-                yield "%s: expected wifi, ethernet or modem, found %r" % (
-                    place([*error.path, "kind"]),
-                    kind,
-                )
-                continue
-            yield from (schema_mistake(e) for e in fitting)
-        else:
-            yield schema_mistake(error)
+        found.update(dict.fromkeys(schema_mistake(error)))
+    return list(found)
 
 
 def schema_mistake(error):
     where = list(error.absolute_path)
-    if error.validator == "required":
-        missing = [name for name in error.validator_value if name not in error.instance]
-        return "; ".join("%s: missing" % place([*where, name]) for name in missing)
-    if error.validator == "additionalProperties":
-        known = error.schema.get("properties", {})
-        unknown = [n for n in error.instance if n not in known and not n.isdigit()]
-        return "; ".join("%s: no such field" % place([*where, name]) for name in unknown)
-    return "%s: %s" % (place(where), error.message)
+    if error.validator == "oneOf":
+        # of the alternatives, the one that its "kind" names; without one, another error says so
+        if not isinstance(error.instance, dict) or "kind" not in error.instance:
+            return
+        kind = error.instance["kind"]
+        if kind not in KINDS:
+            at = place([*where, "kind"])
+            yield "%s: expected wifi, ethernet or modem, found %r" % (at, kind)
+        for other in error.context:
+            if kind in KINDS and other.schema_path[0] == KINDS.index(kind):
+                yield from schema_mistake(other)
+    elif error.validator == "required":
+        for name in error.validator_value:
+            if name not in error.instance:
+                yield "%s: missing" % place([*where, name])
+    elif error.validator == "additionalProperties":
+        patterns = error.schema.get("patternProperties", {})
+        for name in error.instance:
+            known = name in error.schema.get("properties", {})
+            if not known and not any(re.search(pattern, name) for pattern in patterns):
+                yield "%s: no such field" % place([*where, name])
+    else:
+        yield "%s: %s" % (place(where), error.message)
 
 
 def place(path):
@@ -438,7 +441,7 @@ def check(spec):
     """Every mistake of the board `spec`, as "field: what is wrong". Those of its shape hide the
     others.
     """
-    found = [mistake for mistake in schema_mistakes(spec) if mistake]
+    found = schema_mistakes(spec)
     if found:
         return found
     controller = CONTROLLERS[spec["variant"]]
