@@ -1,6 +1,19 @@
-"""The station's configuration: one JSON file, every field with a default, a range, or both."""
+"""The station's configuration: one JSON file, every field with a default, a range, or both.
+
+What the maker and the installer gave is config.json: plain JSON, for hands, too. What was changed
+since, and a copy of what they gave, `firmware.changes` keeps beside it: a pile whose config.json
+is torn starts all the same. What is not as expected is said in words, which `problems` keeps.
+"""
 
 import json
+
+from firmware import changes, let_go
+
+# Of the names of FIELDS and what they mean; in config.json as "format", without which it is 0.
+FORMAT = 1
+# For each format the way to the next one: {old name: (new name, function of the value)}. They go
+# by the names alone, for who edits a file by hand leaves its format as it is.
+MIGRATIONS = ({},)
 
 # field: (type, default or None when it must be given, least, most). For strings the bounds are
 # lengths.
@@ -40,70 +53,181 @@ FIELDS = {
 # no message repeats them
 _SECRET = ("user", "password", "wifi_password", "modem_user", "modem_password")
 
+problems = []  # what the last `load` or `check` did not expect and could go on with, in words
+
 
 def load(path):
-    """The configuration as a dict with every field of FIELDS. Raises ValueError with file, field
-    and expectation.
+    """The configuration as a dict with every field of FIELDS: of config.json, and over it what was
+    changed since. Raises ValueError with file, field and expectation, when nothing that is kept
+    beside the file helps either.
+
+    At boot, while nothing can be closed: it keeps a copy of what was given that is not kept yet.
+    """
+    del problems[:]
+    try:
+        return merged(path, changes.file, changes.write)
+    finally:
+        let_go("firmware.changes")
+        for words in problems:
+            print("Voltpile: " + words)
+
+
+def given(path):
+    """The fields that were given: of the file `path`, or when it cannot be read of the copy that
+    was kept; {} when there are none.
     """
     try:
-        with open(path) as file:
-            given = json.load(file)
-    except OSError:
+        return migrated(_read(path, changes.file))
+    except ValueError:
+        kept = changes.newest(changes.file, _stem(path), problems.append)
+        return migrated(kept[2] or {}) if kept else {}
+
+
+def merged(path, read, write):
+    """As `load`: `read(name)` gives a file's bytes or None, `write(name, data)` keeps one."""
+    stem = _stem(path)
+    fields = None
+    wrong = ""
+    try:
+        fields = _read(path, read)
+        config = check(fields, path)
+        fields = migrated(fields)
+    except ValueError as error:
+        wrong = str(error)
+    known = len(problems)
+    form, count, before, changed = changes.newest(read, stem, problems.append) or (0, 0, None, {})
+    damaged = len(problems) > known
+    if before is not None:
+        before = migrated(before)
+    changed = migrated(changed)
+    _newer(form, changes.name(stem, count))
+    if wrong:
+        if before is None:
+            raise ValueError(wrong)
+        problems.append("%s; what was kept of it holds" % wrong)
+        # It was good once: what is not any more must not keep the pile from starting.
+        config = _checked(before, "kept of " + path, True)
+    else:
+        if before is not None:
+            for name in sorted(changed):
+                if fields.get(name) != before.get(name):
+                    del changed[name]
+                    problems.append("%s: %s: given anew since it was changed" % (path, name))
+        if damaged or before != fields:
+            count += 1
+            try:
+                write(changes.name(stem, count), changes.pack(FORMAT, count, fields, changed))
+            except OSError as error:
+                problems.append("%s: no copy can be kept: %r" % (path, error))
+    for name in sorted(changed):
+        try:
+            config[name] = field(name, changed[name], "changed")
+        except ValueError as error:
+            problems.append("%s; it is left out" % error)
+    return config
+
+
+def _stem(path):
+    return path.rpartition(".")[0]
+
+
+def _read(path, read):
+    data = read(path)
+    if data is None:
         raise ValueError(
             "%s: no such file; expected a JSON object with at least station_id" % path
         )
+    try:
+        return json.loads(data)
     except ValueError:
         raise ValueError("%s: not JSON; expected an object with at least station_id" % path)
-    return check(given, path)
+
+
+def migrated(fields):
+    """A copy of `fields`, of whatever format, with the names and the meaning of FIELDS."""
+    fields = dict(fields)
+    fields.pop("format", None)
+    for table in MIGRATIONS:
+        for old, (new, convert) in table.items():
+            if old in fields:
+                value = convert(fields.pop(old))
+                fields.setdefault(new, value)
+    return fields
 
 
 def check(given, path):
-    """As `load`, of what was read from `path` or is to be written there."""
+    """As `load`, of what was read from `path` or is to be written there. What is newer than FORMAT
+    is taken as far as it is known; `problems` says what was not.
+    """
     if not isinstance(given, dict):
         raise ValueError("%s: expected a JSON object, found a %s" % (path, type(given).__name__))
-    for name in given:
+    form = given.get("format", 0)
+    if not isinstance(form, int) or isinstance(form, bool) or form < 0:
+        raise ValueError("%s: format: expected a whole number from 0, found %r" % (path, form))
+    return _checked(migrated(given), path, _newer(form, path))
+
+
+def _newer(form, path):
+    if form <= FORMAT:
+        return False
+    problems.append("%s: format %d, newer than the %d known here" % (path, form, FORMAT))
+    return True
+
+
+def _checked(given, path, lenient):
+    for name in sorted(given):
         if name not in FIELDS:
-            raise ValueError(
-                "%s: %s: no such field; expected one of %s"
-                % (path, name, ", ".join(sorted(FIELDS)))
-            )
+            wrong = "%s: %s: no such field" % (path, name)
+            if not lenient:
+                raise ValueError("%s; expected one of %s" % (wrong, ", ".join(sorted(FIELDS))))
+            problems.append(wrong + "; it is left out")
     config = {}
-    for name, (kind, default, least, most) in FIELDS.items():
-        value = given.get(name, default)
-        if value is None:
-            raise ValueError(
-                "%s: %s: missing; expected %s" % (path, name, _expected(kind, least, most))
-            )
-        if (
-            not isinstance(value, kind)
-            or isinstance(value, bool)
-            or not least <= _size(value) <= most
-            or (kind is str and "\0" in value)
-        ):
-            raise ValueError(
-                "%s: %s: expected %s, found %s"
-                % (
-                    path,
-                    name,
-                    _expected(kind, least, most),
-                    "another one" if name in _SECRET else repr(value),
-                )
-            )
-        config[name] = value
-    if config["broker"]:
-        host, _, port = config["broker"].rpartition(":")
-        if not host or not port.isdigit() or not 0 < int(port) < 65536:
-            raise ValueError("%s: broker: expected HOST:PORT, found %r" % (path, config["broker"]))
-    for name in ("root", "station_id"):
-        if (
-            "+" in config[name]
-            or "#" in config[name]
-            or (name == "station_id" and "/" in config[name])
-        ):
-            raise ValueError(
-                "%s: %s: expected no MQTT wildcard or level, found %r" % (path, name, config[name])
-            )
+    for name in sorted(FIELDS):
+        default = FIELDS[name][1]
+        try:
+            config[name] = field(name, given.get(name, default), path)
+        except ValueError as error:
+            if default is None or not lenient:
+                raise
+            problems.append("%s; %r holds" % (error, default))
+            config[name] = default
     return config
+
+
+def field(name, value, path):
+    """`value`, when it is one for the field `name`. Raises ValueError as `load` does."""
+    if name not in FIELDS:
+        raise ValueError("%s: %s: no such field" % (path, name))
+    kind, _, least, most = FIELDS[name]
+    if value is None:
+        raise ValueError(
+            "%s: %s: missing; expected %s" % (path, name, _expected(kind, least, most))
+        )
+    if (
+        not isinstance(value, kind)
+        or isinstance(value, bool)
+        or not least <= _size(value) <= most
+        or (kind is str and "\0" in value)
+    ):
+        raise ValueError(
+            "%s: %s: expected %s, found %s"
+            % (
+                path,
+                name,
+                _expected(kind, least, most),
+                "another one" if name in _SECRET else repr(value),
+            )
+        )
+    if name == "broker" and value:
+        host, _, port = value.rpartition(":")
+        if not host or not port.isdigit() or not 0 < int(port) < 65536:
+            raise ValueError("%s: broker: expected HOST:PORT, found %r" % (path, value))
+    if name in ("root", "station_id"):
+        if "+" in value or "#" in value or (name == "station_id" and "/" in value):
+            raise ValueError(
+                "%s: %s: expected no MQTT wildcard or level, found %r" % (path, name, value)
+            )
+    return value
 
 
 def _size(value):

@@ -15,7 +15,11 @@ def _load(content):
     try:
         return config.load(_FILE)
     finally:
-        os.remove(_FILE)
+        for name in (_FILE, "test_config.1"):
+            try:
+                os.remove(name)
+            except OSError:
+                pass
 
 
 def test_defaults_are_filled_in():
