@@ -5,7 +5,8 @@ import hal
 try:
     from firmware import config
 
-    settings = config.load("config.json")
+    settings = hal.settings = config.load("config.json")
+    problems = config.problems
     del config
     hal.let_go(("firmware.config",))
     board = hal.start("board.json")
@@ -15,6 +16,8 @@ try:
 
         station = Station(board, settings)
         hal.let_go(("firmware.wiring",))
+        for words in problems:
+            board.log.record("config", problem=words)
         print("Voltpile %s: %s on %s" % (VERSION, settings["station_id"], board.model))
         board.run(station)
 finally:

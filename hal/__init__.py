@@ -19,6 +19,8 @@ from micropython import const
 SAFE = const(5)
 PROMPT = const(10)
 
+settings = None  # what main.py made of config.json, for those links that need some of it
+
 
 def load(path):
     """The board that the JSON file `path` describes. Raises ValueError with the file, the field

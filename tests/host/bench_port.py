@@ -117,7 +117,8 @@ def flashed(target, provisioned=True):
         _flashed = made
     shutil.copytree(Path(_flashed.name) / "flash", target)
     if not provisioned:
-        (Path(target) / "config.json").unlink()
+        for name in ("config.json", "config.1"):
+            (Path(target) / name).unlink()
     return Path(target)
 
 
