@@ -229,7 +229,7 @@ def test_what_is_given_anew_is_newer_than_a_change():
         assert (found["broker"], found["user"]) == ("third:1883", "v")
         assert found["keepalive_s"] == 77 and found["breaker_a"] == 0
         assert len(said) == len(said_of)
-        assert all([words.startswith(of) for words, of in zip(said, said_of)]), said
+        assert all(words.startswith(of) for words, of in zip(said, said_of)), said
 
 
 def test_a_damaged_copy_is_told_and_made_whole():
@@ -252,7 +252,7 @@ def test_a_damaged_copy_is_told_and_made_whole():
         flash.files = {"config.1": foreign, "config.2": foreign, "config.json": _json(GIVEN)}
         found, said = flash.boot()
         assert found["keepalive_s"] == 30 and len(said) == 2
-        assert all(["what was changed is lost" in words for words in said])
+        assert all("what was changed is lost" in words for words in said)
     # a copy that lies where the other belongs is none of ours
     flash.files = dict(kept)
     flash.files["config.2"] = kept["config.1"]
