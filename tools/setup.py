@@ -163,6 +163,10 @@ def main():
     pip_install(*lock("requirements.lock"))
     # Only its data is used, so neither its dependencies nor the Python it asks for count.
     pip_install("--no-deps", "--ignore-requires-python", *lock("requirements-ocpp.lock"))
+    if sys.version_info >= (3, 11):
+        pip_install(*lock("requirements-receipts.lock"))
+    else:
+        say("no pyocmf, which needs Python 3.11 or newer: the tests of receipts will say so")
     install_micropython()
     say("installing the type stubs of both ports (pip)")
     for port in ("esp32", "rp2"):
