@@ -32,6 +32,23 @@ FIELDS = {
     "keepalive_s": (int, 30, 5, 600),
     "sample_interval_s": (int, 60, 1, 86400),
     "connection_timeout_s": (int, 60, 5, 3600),
+    # Who may charge, see firmware/access/decide.py; 0: no, 1: yes
+    "local_list": (int, 1, 0, 1),
+    "auth_cache": (int, 1, 0, 1),
+    "auth_cache_life_s": (int, 2592000, 0, 31536000),  # 0: for ever
+    "local_pre_authorize": (int, 0, 0, 1),
+    "local_authorize_offline": (int, 1, 0, 1),
+    "offline_unknown": (int, 0, 0, 1),
+    "disable_post_authorize": (int, 0, 0, 1),
+    "authorize_remote_start": (int, 0, 0, 1),
+    "reservations": (int, 1, 0, 1),
+    "master_pass_group": (str, "", 0, 255),  # whose tokens end every session and start none
+    "free_vend": (int, 0, 0, 1),  # whoever plugs in is charged
+    # So many refused cards (0: never mind), with less than refusals_s between two, and the reader
+    # is answered slower, in the end by slow_s.
+    "refusals": (int, 5, 0, 100),
+    "refusals_s": (int, 60, 1, 3600),
+    "slow_s": (int, 30, 1, 30),
     # At random up to this after power-up, so that a street does not start as one.
     "start_delay_s": (int, 0, 0, 1800),
     "wake_after_s": (int, 90, 30, 3600),  # in B2 without an answer, once a session
@@ -51,7 +68,14 @@ FIELDS = {
 
 
 # no message repeats them
-_SECRET = ("user", "password", "wifi_password", "modem_user", "modem_password")
+_SECRET = (
+    "user",
+    "password",
+    "wifi_password",
+    "modem_user",
+    "modem_password",
+    "master_pass_group",
+)
 
 problems = []  # what the last `load` or `check` did not expect and could go on with, in words
 
