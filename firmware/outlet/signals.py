@@ -53,6 +53,7 @@ class Signals:
 
     def __init__(self, cells, outlet, lamp, buzzer, backend, on_change):
         self.asking = False  # a card is being checked
+        self.expected = False  # somebody was let in, whose plug may go in here
         self._cells = cells
         self._outlet = outlet
         self._lamp = lamp
@@ -116,6 +117,6 @@ class Signals:
             return _WAITING
         if state != IDLE:
             return _PLUGGED
-        if outlet.authorised:
+        if outlet.authorised or self.expected:
             return _EXPECTING
         return _FREE if self._backend.ready else _OFFLINE
