@@ -30,8 +30,8 @@ class CallError(Exception):
 def encode(value):
     """JSON text in ASCII with sorted keys, so that every interpreter sends the same bytes.
 
-    A tuple (whole, thousandths) becomes a decimal number: a board's floats have 24 bits, too few
-    for an energy register.
+    A tuple (whole, thousandths) or (whole, millionths, 6) becomes a decimal number: a board's
+    floats have 24 bits, too few for an energy register.
     """
     if isinstance(value, dict):
         return "{%s}" % ",".join(
@@ -40,7 +40,7 @@ def encode(value):
     if isinstance(value, list):
         return "[%s]" % ",".join([encode(item) for item in value])
     if isinstance(value, tuple):
-        return "%d.%03d" % value
+        return ("%d.%06d" if len(value) > 2 else "%d.%03d") % value[:2]
     if isinstance(value, str):
         return _quote(value)
     return json.dumps(value)

@@ -12,6 +12,7 @@ def test_encode_is_sorted_and_exact():
     assert text.startswith('[2,"a-1","X",{"a":[true,null,"')
     assert text.endswith(',"m":123456789.007,"z":1}]')
     assert json.loads(text)[3]["a"][2] == 'ä"\n'
+    assert encode([(12, 345), (12, 345, 6), (0, 999999, 6)]) == "[12.345,12.000345,0.999999]"
 
 
 def test_decode_reads_the_three_kinds():
