@@ -11,6 +11,7 @@ import sys
 import pytest
 
 from tests.host.bench_port import PILE, board, flashed
+from tools.host import provision
 
 SECRET = "correct-horse-battery"
 USER = "pile-user-4711"
@@ -61,6 +62,21 @@ def test_what_is_wrong_is_named_without_the_secret(served, tmp_path, wrong):
     assert "expected" in told and told.count("\n") == 1
     assert SECRET not in told
     assert not (served.flash / "config.json").exists()
+
+
+def test_more_than_the_outlet_is_built_for_is_refused_before_it_is_written(served, tmp_path):
+    path = served.flash / "board.json"
+    spec = json.loads(path.read_text())
+    spec["outlets"][0]["max_ma"] = 20000
+    path.write_text(json.dumps(spec))
+    source = tmp_path / "identity.json"
+    for name, value in (("cable_a", 21), ("breaker_a", 5)):
+        source.write_text(json.dumps({"station_id": "CP-9", name: value}))
+        told = served.within("provision", "--from", source, code=2)
+        assert name + ": expected 0, or 6 to 20 A" in told and told.count("\n") == 1
+    assert not (served.flash / "config.json").exists()
+    provision.checked({"station_id": "CP-9", "cable_a": 20, "breaker_a": 0}, [], [32000, 20000])
+    provision.checked({"station_id": "CP-9", "cable_a": 63}, [], [])  # not known
 
 
 def test_a_terminal_is_asked_and_shows_no_secret(served, tmp_path):

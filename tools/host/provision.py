@@ -25,17 +25,21 @@ QUIET = ("user", "password", "wifi_password", "modem_user", "modem_password")
 # where a certificate's or key's DER goes on the board
 TLS = {"ca": "tls/ca.der", "cert": "tls/cert.der", "key": "tls/key.der"}
 
-# The names of the fields that the board has, never what they hold; and the kinds of its links.
+# The names of the fields that the board has, never what they hold; the kinds of its links; and
+# what its outlets are built for, in mA.
 _KNOWN = """
 def _known():
     import json
-    for name, words in (("config.json", lambda known: known),
-            ("board.json", lambda known: [link["kind"] for link in known.get("network", ())])):
+    def of(name):
         try:
             with open(name) as file:
-                print(" ".join(words(json.load(file))))
+                return json.load(file)
         except (OSError, ValueError):
-            print()
+            return {}
+    board = of("board.json")
+    print(json.dumps([list(of("config.json")),
+        [link["kind"] for link in board.get("network", ())],
+        [outlet["max_ma"] for outlet in board.get("outlets", ()) if "max_ma" in outlet]]))
 _known()
 """
 _MERGE = """
@@ -108,8 +112,8 @@ def ask(given, known, links):
     return given
 
 
-def checked(given, known):
-    """Check what can be checked before a board is touched."""
+def checked(given, known, built_for_ma):
+    """Check what can be checked before a board is touched. `built_for_ma`: of each outlet."""
     sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
     from firmware import config
 
@@ -120,6 +124,12 @@ def checked(given, known):
         config.check(tried, "the configuration")
     except ValueError as error:
         raise BadInput(str(error)) from None
+    # As firmware.wiring has it, at the next start, where nobody may be watching any more.
+    for name in ("cable_a", "breaker_a"):
+        for most_ma in built_for_ma:
+            if given.get(name) and not 6000 <= given[name] * 1000 <= most_ma:
+                raise BadInput("%s: expected 0, or 6 to %d A (what the outlet is built for), found"
+                               " %d A" % (name, most_ma // 1000, given[name]))
 
 
 def der(path, option):
@@ -150,10 +160,10 @@ def main(args):
     tls = {name: der(getattr(args, name), name) for name in TLS if getattr(args, name)}
     with port.Port(args.port) as board:
         board.bench()
-        known, links = (line.split() for line in board.run(_KNOWN).split("\n")[:2])
+        known, links, built_for_ma = json.loads(board.run(_KNOWN))
         if not args.source and sys.stdin.isatty():
             ask(given, known, links)
-        checked(given, known)
+        checked(given, known, built_for_ma)
         if not given and not tls and not args.production:
             board.leave(2)
             raise BadInput("expected something to provision, found nothing: answer the questions,"
