@@ -31,7 +31,15 @@ FIELDS = {
     "modem_password": (str, "", 0, 63),
     "keepalive_s": (int, 30, 5, 600),
     "sample_interval_s": (int, 60, 1, 86400),
+    "aligned_interval_s": (int, 0, 0, 86400),  # values at multiples of the clock; 0: none
+    # What is told as values, see firmware/ledger/bounds.py
+    "measurands": (str, "Energy.Active.Import.Register,Current.Import,Voltage", 1, 255),
     "connection_timeout_s": (int, 60, 5, 3600),
+    # When a transaction starts and stops: EVConnected, Authorized, PowerPathClosed, EnergyTransfer
+    "tx_start": (str, "Authorized", 1, 80),
+    "tx_stop": (str, "EVConnected,Authorized", 1, 80),
+    "min_state_s": (int, 1, 0, 600),  # a charging state that lasts less makes no flood of events
+    "after_power_cut": (str, "end", 3, 6),  # "end" the transaction, or "resume" it
     # Who may charge, see firmware/access/decide.py; 0: no, 1: yes
     "local_list": (int, 1, 0, 1),
     "auth_cache": (int, 1, 0, 1),
