@@ -1,8 +1,9 @@
 """Serve MicroPython with a directory as its flash, on a pseudo-terminal, as if it were a board.
 
 mpremote and every command with --port can be used on it; `flash --board virtual` puts the virtual
-pile there. Ctrl-C, raw REPL, soft reset (Ctrl-D) and machine.reset() do what they do on a board:
-the last two start another interpreter. Ends with Ctrl-C.
+pile there. No vehicle ever comes to that pile: `run` and `sim` have one. Ctrl-C, raw REPL, soft
+reset (Ctrl-D) and machine.reset() do what they do on a board: the last two start another
+interpreter. Ends with Ctrl-C.
 
 The child sees its directory as /, but `..` leads out of it: it is a convenience, not a jail.
 """
