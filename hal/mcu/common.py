@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from hal import roles
 
 CHECK_MS = const(500)
-_ALIVE_MS = const(4000)  # design.md, "Watchdog"
+# A counter may stand still so long; flash and TLS hold Python up for 0.5 s at a time.
+_ALIVE_MS = const(4000)
 WATCHDOG_MS = const(8000)  # an RP2040's reaches 8388 ms
 
 # A start that lasted so long was none that crashed (see hal).

@@ -1,4 +1,7 @@
-"""An AC station with its chips fits its board: design.md's budget for its code."""
+"""An AC station with its chips fits its board. A Pico W leaves 198 kB of heap once Wi-Fi and
+asyncio are up, and code takes about 1.5 times its .mpy there: 90 kB, which leaves 30 kB for a TLS
+session, 30 kB for state and buffers, and 48 kB free for work.
+"""
 
 import pytest
 

@@ -1,7 +1,8 @@
 """A stand-in for the charging network's backend: answers, checks and counts what a pile sends.
 
-It speaks the line of design.md: OCPP-J arrays on `<root>/<stationId>/up` and `/down`, QoS 1. It
-accepts one card, refuses every other, and answers a repeated message with the same words.
+It speaks the line that README.md describes: OCPP-J arrays on `<root>/<stationId>/up` and `/down`,
+QoS 1. It accepts one card, refuses every other, and answers a repeated message with the same
+words.
 """
 
 import asyncio

@@ -6,8 +6,8 @@ from `least` to `most`. `time(a, b)` measures ms from the first line that matche
 one from then on that matches `b`, `count(a)` how often `a` is seen. A line matcher is one of the
 small functions below (`step("pause")`, `pwm`, `opened`, ...), or any function of a trace's line.
 
-Where a limit is not the standard's but our own, `clause` says so: what IEC 61851-1 leaves to the
-maker, the design (design.md) or the table in firmware/safety/faults.py decides.
+Where a limit is not the standard's but our own, `clause` says so: IEC 61851-1 leaves it to the
+maker. Those of the protections are the table's in firmware/safety/faults.py.
 """
 
 import itertools
