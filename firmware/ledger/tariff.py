@@ -69,7 +69,7 @@ def check(tariff, kind="AC"):
     tariff_id = _text(tariff["tariffId"], "tariff.tariffId", 1, 60).encode()
     currency = _text(tariff["currency"], "tariff.currency", 3, 3).encode()
     if len(currency) != 3 or not currency.isalpha():
-        _refuse("tariff.currency", "three letters", tariff["currency"])
+        raise _wrong("tariff.currency", "three letters", tariff["currency"])
     _list(tariff.get("description", [{}]), "tariff.description", 10)
     valid_from = _date_time(tariff.get("validFrom"), "tariff.validFrom")
     parts = []
@@ -137,7 +137,7 @@ def _cost():
 
 def _number(value, name, most, places):
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= most:
-        _refuse(name, "a number from 0 to %d" % most, value)
+        raise _wrong(name, "a number from 0 to %d" % most, value)
     if isinstance(value, int):
         return value * 10**places
     # At most six digits before the point: the product has a float's precision left to be rounded.
@@ -197,13 +197,13 @@ def _conditions(given, where, fixed, kind):
                 field = "%s.%s" % (where, field)
                 value = given[end + name]
                 if name.endswith("Time") and not isinstance(value, int):
-                    _refuse(field, "a whole number", value)
+                    raise _wrong(field, "a whole number", value)
                 mask |= bit
                 values.append(_number(value, field, _MOST_BOUND, 3))
             bit *= 2
     evse_kind = given.get("evseKind", kind)
     if evse_kind not in ("AC", "DC"):
-        _refuse(where + ".evseKind", "AC or DC", evse_kind)
+        raise _wrong(where + ".evseKind", "AC or DC", evse_kind)
     seen = True
     for name in ("paymentBrand", "paymentRecognition"):
         if name in given:
@@ -226,7 +226,7 @@ def _taxes(given, where):
         _text(rate["type"], name + ".type", 0, 20)
         stack = rate.get("stack", 0)
         if isinstance(stack, bool) or not isinstance(stack, int) or stack < 0:
-            _refuse(name + ".stack", "a whole number from 0", stack)
+            raise _wrong(name + ".stack", "a whole number from 0", stack)
         sums[stack] = sums.get(stack, 0) + _number(rate["tax"], name + ".tax", 1000, 6)
     return [100 * _PERCENT + sums[stack] for stack in sorted(sums)]
 
@@ -260,7 +260,7 @@ def _week(value, name):
     mask = 0
     for day in value:
         if day not in _DAYS:
-            _refuse(name, "days such as Monday", day)
+            raise _wrong(name, "days such as Monday", day)
         mask |= 1 << _DAYS.index(day)
     return mask
 
@@ -270,7 +270,7 @@ def _time(value, name):
         digits = value[:2] + value[3:]
         if digits.isdigit() and int(digits[:2]) < 24 and int(digits[2:]) < 60:
             return int(digits[:2]) * 60 + int(digits[2:])
-    _refuse(name, "a time of day such as 07:30", value)
+    raise _wrong(name, "a time of day such as 07:30", value)
 
 
 def _date(value, name):
@@ -283,7 +283,7 @@ def _date(value, name):
                 return unix_ms // 86400000
         except ValueError:
             pass
-    _refuse(name, "a date such as 2026-01-31", value)
+    raise _wrong(name, "a date such as 2026-01-31", value)
 
 
 def _date_time(value, name):
@@ -300,7 +300,7 @@ def _date_time(value, name):
 
 def _object(value, name, fields, required=()):
     if not isinstance(value, dict):
-        _refuse(name, "an object", value)
+        raise _wrong(name, "an object", value)
     for field in sorted(value):
         if field != "customData" and field not in fields.split():
             raise TariffError(
@@ -311,12 +311,12 @@ def _object(value, name, fields, required=()):
         if field not in value:
             raise TariffError("%s.%s: missing" % (name, field))
     if not isinstance(value.get("customData", {}), dict):
-        _refuse(name + ".customData", "an object", value["customData"])
+        raise _wrong(name + ".customData", "an object", value["customData"])
 
 
 def _list(value, name, most):
     if not isinstance(value, list) or not value:
-        _refuse(name, "a list of 1 to %d" % most, value)
+        raise _wrong(name, "a list of 1 to %d" % most, value)
     if len(value) > most:
         raise TariffError(
             "%s: expected at most %d, found %d" % (name, most, len(value)), "TooManyElements"
@@ -325,9 +325,9 @@ def _list(value, name, most):
 
 def _text(value, name, least, most):
     if not isinstance(value, str) or not least <= len(value) <= most:
-        _refuse(name, "a text of %d to %d characters" % (least, most), value)
+        raise _wrong(name, "a text of %d to %d characters" % (least, most), value)
     return value
 
 
-def _refuse(name, expected, found):
-    raise TariffError("%s: expected %s, found %s" % (name, expected, repr(found)[:40]))
+def _wrong(name, expected, found):
+    return TariffError("%s: expected %s, found %s" % (name, expected, repr(found)[:40]))
