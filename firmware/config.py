@@ -61,6 +61,9 @@ FIELDS = {
     "start_delay_s": (int, 0, 0, 1800),
     "wake_after_s": (int, 90, 30, 3600),  # in B2 without an answer, once a session
     "min_pause_s": (int, 300, 0, 3600),  # after a limit below 6 A
+    "receipts": (int, 0, 0, 1),  # whether a transaction's end brings a signed one
+    # What of its user a receipt says: "none", or "token", the plain one for whoever gets it
+    "receipt_id": (str, "none", 4, 5),
     # What the installer knows, in A; 0: as the board. More than the board bears is refused.
     "cable_a": (int, 0, 0, 80),  # an attached cable
     "breaker_a": (int, 0, 0, 80),  # the circuit's breaker
@@ -118,7 +121,7 @@ def given(path):
 def merged(path, read, write):
     """As `load`: `read(name)` gives a file's bytes or None, `write(name, data)` keeps one."""
     stem = _stem(path)
-    fields = None
+    fields = {}
     wrong = ""
     try:
         fields = _read(path, read)
@@ -254,6 +257,8 @@ def field(name, value, path):
         host, _, port = value.rpartition(":")
         if not host or not port.isdigit() or not 0 < int(port) < 65536:
             raise ValueError("%s: broker: expected HOST:PORT, found %r" % (path, value))
+    if name == "receipt_id" and value not in ("none", "token"):
+        raise ValueError('%s: receipt_id: expected "none" or "token", found %r' % (path, value))
     if name in ("root", "station_id"):
         if "+" in value or "#" in value or (name == "station_id" and "/" in value):
             raise ValueError(

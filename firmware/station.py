@@ -26,6 +26,7 @@ class Station:
     if TYPE_CHECKING:  # what wiring.wire sets
         backend: Backend
         cards: Cards
+        receipt_keys: "tuple[bytes, bytes] | None"  # private and public; None: none are signed
         records: Records
         upkeep: Upkeep
         ticks: list

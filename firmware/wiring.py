@@ -1,6 +1,6 @@
 """The one place where roles, outlets and services are wired together; let go of after that."""
 
-from firmware import VERSION
+from firmware import VERSION, let_go
 from firmware.access.cards import Cards
 from firmware.energy.limits import PILOT, Limits
 from firmware.ledger.session import Session
@@ -27,6 +27,12 @@ def wire(station, board, config):
     reason = board.boot_reason
     sessions = station.sessions
     backend = Backend(config, who, reason, nonce, station.wall, sessions, upkeep, record)
+    station.receipt_keys = None
+    if config["receipts"]:
+        from firmware.ledger import receipt
+
+        let_go("firmware.ledger.receipt")
+        station.receipt_keys = receipt.keys(board)
     for place in board.outlets:
         gbt = place.standard == "gbt18487"
         core = Safety(

@@ -47,6 +47,7 @@ def test_what_is_wrong_is_named():
         ({"station_id": "a", "broker": "nowhere"}, ("broker", "HOST:PORT")),
         ({"station_id": "a", "broker": "x:99999"}, ("broker", "HOST:PORT")),
         ({"station_id": "a", "broker": ":1883"}, ("broker", "HOST:PORT")),
+        ({"station_id": "a", "receipt_id": "user"}, ("receipt_id", "token")),
     ):
         text = str(raises(ValueError, _load, content))
         assert _FILE in text and all(word in text for word in words), text
