@@ -61,6 +61,8 @@ FIELDS = {
     "start_delay_s": (int, 0, 0, 1800),
     "wake_after_s": (int, 90, 30, 3600),  # in B2 without an answer, once a session
     "min_pause_s": (int, 300, 0, 3600),  # after a limit below 6 A
+    # Local time of a tariff's hours and days, see firmware/ledger/cost.py: no summer time
+    "utc_offset_min": (int, 0, -720, 840),
     "receipts": (int, 0, 0, 1),  # whether a transaction's end brings a signed one
     # What of its user a receipt says: "none", or "token", the plain one for whoever gets it
     "receipt_id": (str, "none", 4, 5),
