@@ -19,7 +19,7 @@ class Cell:
         self._memory = memory
         self._at = at
         self._room = size + _HEAD
-        self.count = None  # of the newest copy; None: not looked up
+        self.count = -1  # of the newest copy; -1: not looked up
 
     @staticmethod
     def SPACE(size):
@@ -50,7 +50,7 @@ class Cell:
         n = len(data)
         if n + _HEAD > self._room:
             raise ValueError(n)
-        if self.count is None:
+        if self.count < 0:
             self.load()
         count = (self.count + 1) & 0xFFFF
         data = struct.pack("<HH", count, n) + data

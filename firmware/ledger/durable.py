@@ -246,6 +246,7 @@ class _Opening:
             number = found + 1
             at = (at + n) % size
             left -= skipped + n
+        self._put(number, number + 1, at)
         head = self._head(at)
         if head[-1] == _END[-1]:
             # What a cut may have left of an appending, and of a freeing.
@@ -253,7 +254,6 @@ class _Opening:
             self._wipe(at + _HEAD, min(left, _LONGEST + 2 * _HEAD))
             n = min(left, _LONGEST + _HEAD)
             self._wipe(journal.place(journal.tail) - n, n)
-            self._put(number, number + 1, at)
         else:
             self.said.append("the ring's end is damaged")
             if head[-1] & 0xF8 == _MARK >> 8 or head[4:8] == struct.pack("<I", number):
