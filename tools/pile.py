@@ -11,9 +11,9 @@ from pathlib import Path
 REPO = Path(__file__).resolve().parents[1]
 VENV = REPO / ".venv"
 COMMANDS = ("run", "sim", "conform", "board", "virtual", "flash", "provision", "selftest",
-            "calibrate", "serviced", "log", "blackbox", "shell", "monitor")
+            "calibrate", "serviced", "log", "blackbox", "receipt-key", "shell", "monitor")
 # Third-party modules that only the venv brings, by import name.
-NEEDED = ("amqtt", "jsonschema", "matplotlib", "ocpp", "rich")
+NEEDED = ("amqtt", "jsonschema", "matplotlib", "ocpp", "rich", "segno")
 
 
 def enter_venv():
@@ -47,7 +47,7 @@ def main(argv=None):
     argv = sys.argv[1:] if argv is None else argv
     # One that is named is all that is imported: together they take seconds.
     for name in argv[:1] if argv[:1] and argv[0] in COMMANDS else COMMANDS:
-        module = importlib.import_module("tools.host." + name)
+        module = importlib.import_module("tools.host." + name.replace("-", "_"))
         summary = module.__doc__.strip().split("\n")[0]
         command = commands.add_parser(name, help=summary, description=module.__doc__,
                                       formatter_class=argparse.RawDescriptionHelpFormatter)
