@@ -92,6 +92,32 @@ class Buses:
         return lambda: 1
 
 
+class Line:
+    """A serial line with a chip that says what `answer(question)` gives, after `heard`; `asked`
+    has the questions.
+    """
+
+    def __init__(self, answer=None):
+        self._answer = answer
+        self.asked = []
+        self.heard = b""
+
+    def any(self):
+        return len(self.heard)
+
+    def readinto(self, into):
+        n = min(len(into), len(self.heard))
+        into[:n] = self.heard[:n]
+        self.heard = self.heard[n:]
+        return n or None
+
+    def write(self, data):
+        self.asked.append(bytes(data))
+        if self._answer:
+            self.heard += self._answer(bytes(data)) or b""
+        return len(data)
+
+
 class Bench:
     """A load, the emulation of a chip and its driver, and the main loop that ticks it. `driver`
     and `emulation` are modules; `wrap(chip)` is the bus between them, `buses(bus, chip)` the role.

@@ -32,29 +32,6 @@ def _bench(wrap=None, **fields):
     return chips.MeterBench(bl0942, emulation, _spec(**fields), 1, wrap, Wires)
 
 
-class Told:
-    """A line on which the chip sends `packets`, one a question."""
-
-    def __init__(self, packets):
-        self._packets = packets
-        self._here = b""
-        self.asked = []
-
-    def any(self):
-        return len(self._here)
-
-    def readinto(self, into):
-        n = min(len(into), len(self._here))
-        into[:n] = self._here[:n]
-        self._here = self._here[n:]
-        return n or None
-
-    def write(self, data):
-        self.asked.append(bytes(data))
-        if self._packets:
-            self._here += self._packets.pop(0)
-
-
 def _packet(volt, current, power, count, period, address=0):
     out = bytearray(23)
     out[0] = 0x55
@@ -66,7 +43,7 @@ def _packet(volt, current, power, count, period, address=0):
 
 
 def _read(packets, ms=2000, **fields):
-    line = Told(packets)
+    line = chips.Line(lambda _: packets.pop(0) if packets else None)
     driver = bl0942.make(chips.Buses(line), _spec(**fields))
     for now_ms in range(0, ms, 20):
         driver.tick(now_ms)

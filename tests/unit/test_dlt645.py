@@ -21,26 +21,6 @@ def bench(phases=1, **spec):
     return chips.MeterBench(dlt645, emulation, dict(SPEC, **spec), phases)
 
 
-class Said:
-    """A line on which `answers` says what follows a question; `asked` has all of them."""
-
-    def __init__(self, answers):
-        self.answers = answers
-        self.asked = []
-        self.heard = b""
-
-    def readinto(self, into):
-        n = min(len(into), len(self.heard))
-        into[:n] = self.heard[:n]
-        self.heard = self.heard[n:]
-        return n or None
-
-    def write(self, data):
-        self.asked.append(bytes(data))
-        self.heard += self.answers.get(bytes(data), b"")
-        return len(data)
-
-
 def test_the_facts_frames_of_both_sides():
     for module in (dlt645, emulation):
         assert module.frame(ADDRESS, 0x11, b"\0\1\1\2") == bytes.fromhex(READ_U)
@@ -56,7 +36,8 @@ def told(forge=None, known=True):
     """The line and the meter after 2 s of answers, of which that about the voltage is forged:
     `forge(answer)` changes the bytes from 68 to the last of the data.
     """
-    line = Said({})
+    answers = {}
+    line = chips.Line(answers.get)
     for di, number, size in (
         (b"\0\1\1\2", 2205, 2),
         (b"\0\0\1\0", 123456, 4),
@@ -69,7 +50,7 @@ def told(forge=None, known=True):
             body = bytearray(answer[4:-2])
             end = forge(body) or 0x16
             answer = bytes(body) + bytes((sum(body) & 255, end))
-        line.answers[emulation.frame(ADDRESS, 0x11, di)] = answer
+        answers[emulation.frame(ADDRESS, 0x11, di)] = answer
     spec = dict(SPEC, address="123456789012") if known else SPEC
     meter = dlt645.make(chips.Buses(line), spec)
     for now_ms in range(0, 2000, 20):
@@ -121,7 +102,7 @@ def test_only_an_address_is_one():
         (emulation.frame(ADDRESS, 0x91, ADDRESS), False),
         (emulation.frame(ADDRESS, 0x93, b"\1" + ADDRESS[1:]), False),
     ):
-        line = Said({question: answer})
+        line = chips.Line({question: answer}.get)
         meter = dlt645.make(chips.Buses(line), SPEC)
         for now_ms in range(0, 1500, 20):
             meter.tick(now_ms)
@@ -165,7 +146,7 @@ def test_three_phases_each():
 
 
 def test_the_address_is_asked_for_unless_it_is_known():
-    line = Said({})
+    line = chips.Line()
     meter = dlt645.make(chips.Buses(line), SPEC)
     meter.tick(0)
     assert line.asked == [bytes.fromhex(READ_ADDRESS)]
@@ -295,7 +276,7 @@ def test_the_direction_pin_falls_when_the_question_is_out():
             assert (pin, value) == (4, 0)
             return levels.append
 
-    meter = dlt645.make(Pinned(Said({})), dict(SPEC, direction=4))
+    meter = dlt645.make(Pinned(chips.Line()), dict(SPEC, direction=4))
     meter.tick(0)
     assert levels == [1]
     for now_ms in (20, 40, 60, 80):  # 16 bytes take 74 ms, 20 take 92 ms

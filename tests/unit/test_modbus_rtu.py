@@ -4,31 +4,13 @@ from hal.chips import modbus_rtu
 from hal.chips.modbus_rtu import DONE, FAILED, WAITING, fixed
 from hal.virtual.chips import modbus_rtu as emulation
 from hal.virtual.random import Random
-from tests.chips import Buses
+from tests.chips import Buses, Line
 from tests.support import raises
-
-
-class Wire:
-    """A line: `said` is what was written; what is put into `heard` is read."""
-
-    def __init__(self):
-        self.said = []
-        self.heard = b""
-
-    def readinto(self, into):
-        n = min(len(into), len(self.heard))
-        into[:n] = self.heard[:n]
-        self.heard = self.heard[n:]
-        return n or None
-
-    def write(self, data):
-        self.said.append(bytes(data))
-        return len(data)
 
 
 def asked(function=4, register=0, count=2, **spec):
     """(wire, master) after the question, at 40 ms."""
-    wire = Wire()
+    wire = Line()
     master = modbus_rtu.Master(Buses(wire), spec, 9600)
     master.ask(function, register, count)
     for now_ms in (0, 20, 40):
@@ -40,7 +22,7 @@ def test_the_facts_questions():
     for question in ("010400000002", "010320000002", "010340000002"):
         data = bytes.fromhex(question)
         wire, _ = asked(data[1], data[2] << 8 | data[3])
-        assert wire.said == [data + emulation.crc(data)]
+        assert wire.asked == [data + emulation.crc(data)]
     for whole in ("01040000000271CB", "010320000002CFCB", "010340000002D1CB"):
         data = bytes.fromhex(whole)
         assert modbus_rtu.crc(data) == 0 and emulation.crc(data[:-2]) == data[-2:]
@@ -58,7 +40,7 @@ def test_the_facts_answer():
 
 def test_an_answer_in_pieces_behind_an_echo_and_noise():
     wire, master = asked()
-    whole = b"\0" + wire.said[0] + b"\0" + ANSWER
+    whole = b"\0" + wire.asked[0] + b"\0" + ANSWER
     for i in range(len(whole) - 1):
         wire.heard = whole[i : i + 1]
         assert master.poll(60 + i) == WAITING
@@ -109,31 +91,31 @@ def test_an_exception_is_told_at_once():
 
 
 def test_the_question_waits_for_a_quiet_line():
-    wire = Wire()
+    wire = Line()
     master = modbus_rtu.Master(Buses(wire), {"baud": 1200}, 9600)  # 3.5 characters: 32 ms
     master.ask(4, 0, 2)
     for now_ms in range(0, 200, 20):
         wire.heard = b"?"
-        assert master.poll(now_ms) == WAITING and not wire.said
+        assert master.poll(now_ms) == WAITING and not wire.asked
     master.poll(200)
-    assert not wire.said
+    assert not wire.asked
     master.poll(220)
-    assert len(wire.said) == 1
+    assert len(wire.asked) == 1
 
 
 def test_the_next_question_waits_too():
-    wire = Wire()
+    wire = Line()
     master = modbus_rtu.Master(Buses(wire), {"baud": 1200}, 9600)
     master.ask(4, 0, 2)
     for now_ms in (0, 20, 40):
         master.poll(now_ms)
     wire.heard = ANSWER
-    assert len(wire.said) == 1 and master.poll(300) == DONE
+    assert len(wire.asked) == 1 and master.poll(300) == DONE
     master.ask(4, 0, 2)
     master.poll(320)
-    assert len(wire.said) == 1
+    assert len(wire.asked) == 1
     master.poll(340)
-    assert len(wire.said) == 2
+    assert len(wire.asked) == 2
 
 
 def test_noise_as_long_as_the_buffer():
@@ -152,7 +134,7 @@ def test_the_direction_pin():
             assert (pin, value) == (4, 0)
             return levels.append
 
-    wire = Wire()
+    wire = Line()
     master = modbus_rtu.Master(Pinned(wire), {"direction": 4, "baud": 2400}, 9600)
     master.ask(4, 0, 2)
     master.poll(0)
