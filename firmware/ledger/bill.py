@@ -39,7 +39,9 @@ def details(tariff, state, ended):
     }
     if cost.state[_RESERVED_MS]:
         usage["reservationTime"] = cost.state[_RESERVED_MS] // 1000
-    told = {"totalCost": total, "totalUsage": usage}
+    told = {}
+    told["totalCost"] = total
+    told["totalUsage"] = usage
     if cost.state[_UNDATED]:
         told["failureToCalculate"] = True
         told["failureReason"] = "the date was not known: prices that depend on it were left out"
