@@ -336,6 +336,14 @@ def test_a_balance_is_left_until_it_is_used_up():
     assert session.left(2 * EURO - 1, START_MS, True) == (0, 0)
 
 
+def test_what_is_left_is_at_the_price_after_the_step():
+    data = tariff.check(_tariff(energy=_energy((1, {"endTimeOfDay": "08:00"}), (2, {}))))
+    step = (START_MS + 7 * HOUR_MS, HOUR_MS - 1, 0, True, 0, 0, 4 * EURO)
+    assert cost.step(data, b"", 0, *step)[1] == 3999998
+    step = (START_MS + 7 * HOUR_MS, HOUR_MS, 0, True, 0, 0, 4 * EURO)
+    assert cost.step(data, b"", 0, *step)[1] == 1999999
+
+
 def test_what_is_left_does_not_exceed_the_balance_and_leaves_little():
     for seed in range(150):
         random = Random(3000 + seed)
