@@ -110,14 +110,20 @@ def load(path):
 
 
 def given(path):
-    """The fields that were given: of the file `path`, or when it cannot be read of the copy that
-    was kept; {} when there are none.
+    """The fields that were given, with their "format": of the file `path`, or when it cannot be
+    read of the copy that was kept; {} when there are none.
     """
     try:
-        return migrated(_read(path, changes.file))
+        fields = _read(path, changes.file)
+        if isinstance(fields, dict):
+            form = fields.get("format", 0)
+            return dict(migrated(fields), format=max(form if isinstance(form, int) else 0, FORMAT))
     except ValueError:
-        kept = changes.newest(changes.file, _stem(path), problems.append)
-        return migrated(kept[2] or {}) if kept else {}
+        pass
+    kept = changes.newest(changes.file, _stem(path), problems.append)
+    if kept and kept[2]:
+        return dict(migrated(kept[2]), format=max(kept[0], FORMAT))
+    return {}
 
 
 def merged(path, read, write):

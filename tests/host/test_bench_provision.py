@@ -10,6 +10,9 @@ import sys
 
 import pytest
 
+from firmware import changes
+from firmware import config as configuration
+from hal.mcu.common import Files
 from tests.host.bench_port import PILE, board, flashed
 from tools.host import provision
 
@@ -24,7 +27,9 @@ def served(tmp_path):
 
 
 def config(served):
-    return json.loads((served.flash / "config.json").read_text())
+    found = json.loads((served.flash / "config.json").read_text())
+    assert found.pop("format") == 1
+    return found
 
 
 def test_from_a_file_and_the_environment_and_no_command_tells(served, tmp_path):
@@ -135,3 +140,18 @@ def test_a_blank_board_is_told_to_be_flashed(tmp_path):
     with board(tmp_path / "flash") as served:
         told = served.pile("provision", env={"VOLTPILE_STATION_ID": "CP-9"}, code=1)
         assert "flash it first" in told and told.count("\n") == 1
+
+
+def test_a_torn_file_is_gone_on_from_and_what_is_given_anew_counts(tmp_path, monkeypatch):
+    flash = flashed(tmp_path / "flash")
+    monkeypatch.chdir(flash)
+    changes.save(Files(), {"sample_interval_s": 7, "user": "changed", "keepalive_s": 9})
+    (flash / "config.json").write_text('{"stat')
+    (tmp_path / "f.json").write_text(json.dumps({"sample_interval_s": 60, "user": USER}))
+    with board(flash) as served:
+        told = served.pile("provision", "--from", tmp_path / "f.json")
+        assert "CP-7 on Virtual AC" in told
+    assert config(served) == {"station_id": "CP-7", "sample_interval_s": 60, "user": USER}
+    found = configuration.load("config.json")
+    assert (found["sample_interval_s"], found["user"], found["keepalive_s"]) == (60, USER, 9)
+    assert configuration.problems == []

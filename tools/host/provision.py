@@ -30,32 +30,34 @@ TLS = {"ca": "tls/ca.der", "cert": "tls/cert.der", "key": "tls/key.der"}
 _KNOWN = """
 def _known():
     import json
-    def of(name):
-        try:
-            with open(name) as file:
-                return json.load(file)
-        except (OSError, ValueError):
-            return {}
-    board = of("board.json")
-    print(json.dumps([list(of("config.json")),
+    from firmware import config
+    try:
+        with open("board.json") as file:
+            board = json.load(file)
+    except (OSError, ValueError):
+        board = {}
+    print(json.dumps([list(config.given("config.json")),
         [link["kind"] for link in board.get("network", ())],
         [outlet["max_ma"] for outlet in board.get("outlets", ()) if "max_ma" in outlet]]))
 _known()
 """
+# What is given anew counts for more than what was changed of it since.
 _MERGE = """
 def _merge(text):
     import json, os
-    from firmware import config
-    try:
-        with open("config.json") as file:
-            given = json.load(file)
-    except (OSError, ValueError):
-        given = {}
-    given.update(json.loads(text))
+    from firmware import changes, config
+    class Files:
+        load = changes.file
+        save = changes.write
+    anew = json.loads(text)
+    given = config.given("config.json")
+    given.setdefault("format", config.FORMAT)
+    given.update(anew)
     config.check(given, "config.json")
     with open("config.new", "w") as file:
         json.dump(given, file)
     os.rename("config.new", "config.json")
+    changes.save(Files, {name: None for name in anew if name in config.FIELDS})
 """
 _MKDIR = """
 import os
