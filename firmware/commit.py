@@ -1,0 +1,84 @@
+"""Does what firmware.staged has kept in the journal; imported for that, and lets go of itself.
+
+A staged record has the kind 6, then the number of its commit u8, then the data. Summaries of
+sessions (kind 2) are waited for in the same way, and go to firmware.ledger.history. How far it got
+is kept in the station's cell: bytes 4 to 7, u32, the number of the oldest record that is not done
+with.
+"""
+
+import struct
+
+from micropython import const
+
+from firmware import let_go
+from firmware.staged import Staged
+
+_SUMMARY = const(2)  # as firmware.ledger.events has it
+_STAGED = const(6)
+_AT = const(4)
+_MOST = const(64)  # records to look at in one go
+_LOOK = const(500)  # turns of the main loop, 10 s, to the next look at what is new
+_RETRY = const(3000)  # the same after a memory that failed
+_OPEN = const(-1)  # until every contactor is open
+
+
+def open(journal, closed, commits, cell, wall):
+    """A Staged. `closed()`: whether any contactor may be closed. `commits` maps a number from 10
+    on to the function(data) that writes what it stands for: a power cut may have it done twice.
+    `cell`: the station's. `wall`: the clock.
+
+    What a commit raises comes out of `put` or `tick`, and it is not tried again: what can never
+    succeed must not keep the journal from being let go of.
+    """
+    let_go("firmware.commit")
+    staged = Staged()
+    staged._journal = journal
+    staged._closed = closed
+    staged._commits = commits
+    staged._cell = cell
+    staged._wall = wall
+    staged._wait = 0
+    data = cell.load() or b""
+    done = struct.unpack_from("<I", data, _AT)[0] if len(data) >= _AT + 4 else 0
+    staged._at = min(max(journal.first, done), journal.next)
+    return staged
+
+
+def tick(staged):
+    """Look at what is new, up to the first record that is to be done, and do it if that may be."""
+    let_go("firmware.commit")
+    journal = staged._journal
+    staged._wait = _RETRY  # for what raises here
+    for _ in range(_MOST):
+        if staged._at >= journal.next:
+            staged._wait = _LOOK
+            return
+        record = journal.read(staged._at)
+        kind = record[0] if record else 0
+        if kind == _STAGED or kind == _SUMMARY:
+            break
+        staged._at += 1
+    else:
+        staged._wait = 0
+        return
+    if staged._closed():
+        staged._wait = _OPEN
+        return
+    if kind == _SUMMARY and not (staged._wall.is_set or journal.crowded):
+        staged._wait = _LOOK  # its date may come yet
+        return
+    staged._wait = 0
+    try:
+        if kind == _SUMMARY:
+            from firmware.ledger import history
+
+            let_go("firmware.ledger.history")
+            let_go("firmware.ledger.events")
+            history.file(journal, record, staged._wall)
+        elif record[1] in staged._commits:  # else: of another firmware
+            staged._commits[record[1]](record[2:])
+    finally:
+        staged._at += 1
+        data = staged._cell.load() or b""
+        data += bytes(max(_AT - len(data), 0))
+        staged._cell.save(data[:_AT] + struct.pack("<I", staged._at) + data[_AT + 4 :])
