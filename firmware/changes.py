@@ -18,10 +18,14 @@ _MAGIC = b"VPC"
 _HEAD = "<3sBI"
 _LEAST = 12  # bytes of header and CRC
 
-# What a factory reset leaves: who the pile is and how it reaches its backend, or it would be lost
-# to it; and what guards the installation.
-KEPT = ("station_id", "broker", "root", "user", "password", "cable_a", "breaker_a")
-KEPT_KINDS = ("wifi_", "modem_")
+# What a factory reset leaves as it was changed: who the pile is and how it reaches its backend, or
+# it would be lost to it; and what guards the installation.
+_STAYS = ("station_id", "broker", "root", "user", "password", "cable_a", "breaker_a")
+_LINKS = ("wifi_", "modem_")
+# Of the store it takes what begins so: lists, cache and reservations. And the files of
+# firmware.ledger.history. Wear, faults that wait for service, black boxes and keys are about the
+# hardware; the journal is what the backend must get.
+_LEARNED = ("access.",)
 
 
 def file(name):
@@ -120,13 +124,47 @@ def save(store, changed, stem="config"):
     _change(store, stem, config.FORMAT, merge)
 
 
-def _change(store, stem, form, merge):
-    # Whether `merge(fields)` changed any of those that are kept as changed.
+def factory_reset(store, closed, stem="config"):
+    """Forget what the pile has learned in the field: changes of the configuration but those of its
+    identity, its links and the installation's ratings; lists, cache, reservations; the sessions of
+    the past. What config.json and board.json give stays. Returns what went, by name.
+
+    It holds from the next boot on; after a cut in between do it again. Raises ValueError while
+    `closed()`, OSError when the store fails.
+    """
+    from firmware import config, let_go
+    from firmware.ledger import history
+
+    for module in ("config", "ledger.history", "ledger.events"):
+        let_go("firmware." + module)
+    if closed():
+        raise ValueError("a contactor is closed; expected all of them open")
+    names = []
+
+    def merge(before):
+        for field in sorted(before):
+            if field not in _STAYS and not any(field.startswith(kind) for kind in _LINKS):
+                names.append(field)
+                del before[field]
+
+    # Into both copies: what has gone must not come back when one is damaged.
+    if _change(store, stem, config.FORMAT, merge):
+        _change(store, stem, config.FORMAT, merge, True)
+    files = ["h%d" % first for first in history.files(store)]
+    for prefix in _LEARNED:
+        files += store.names(prefix)
+    for found in files:
+        store.remove(found)
+    return names + files
+
+
+def _change(store, stem, form, merge, anyway=False):
+    # Whether `merge(fields)` changed any of those that are kept as changed; written only then.
     kept = newest(store.load, stem, print) or (form, 0, None, {})
     _, count, given, before = kept
     after = dict(before)
     merge(after)
-    if after == before:
+    if after == before and not anyway:
         return False
     count += 1
     store.save(name(stem, count), pack(form, count, given, after))

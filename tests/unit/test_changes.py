@@ -346,10 +346,13 @@ def test_with_plain_files():
         found = config.load(stem + ".json")
         assert (found["station_id"], found["root"]) == ("CP-1", "x")
         assert "not JSON" in config.problems[0]
-        assert config.given(stem + ".json") == {"station_id": "CP-1"}
+        assert config.given(stem + ".json") == {"station_id": "CP-1", "format": 1}
         with open(stem + ".json", "w") as file:
             file.write('{"station_id": "CP-3", "format": 1}')
-        assert config.given(stem + ".json") == {"station_id": "CP-3"}
+        assert config.given(stem + ".json") == {"station_id": "CP-3", "format": 1}
+        with open(stem + ".json", "w") as file:
+            file.write("[]")
+        assert config.given(stem + ".json") == {"station_id": "CP-1", "format": 1}
     finally:
         for name in names:
             try:
@@ -357,3 +360,67 @@ def test_with_plain_files():
             except OSError:
                 pass
     assert config.given("nowhere.json") == {}
+
+
+def _learned():
+    flash = _started()
+    changes.save(flash, {"broker": "new:1883", "password": "rotated", "wifi_ssid": "yard"})
+    changes.save(flash, {"breaker_a": 10, "keepalive_s": 77, "root": "x", "min_pause_s": 0})
+    for name in ("access.list", "access.cache", "access.reserved", "h1", "h33"):
+        flash.files[name] = b"learned"
+    for name in STAY:
+        flash.files[name] = b"stays"
+    return flash
+
+
+STAY = ("wear", "service", "blackbox1", "token.key", "receipt.key", "j1-ab", "board.json", "hal")
+
+
+def test_a_factory_reset_keeps_identity_calibration_and_debts():
+    flash = _learned()
+    gone = changes.factory_reset(flash, lambda: False)
+    assert gone == ["keepalive_s", "min_pause_s", "h1", "h33"] + [
+        "access.cache",
+        "access.list",
+        "access.reserved",
+    ]
+    assert sorted(flash.files) == sorted(STAY + ("config.json", "config.1", "config.2"))
+    assert all(flash.files[name] == b"stays" for name in STAY)
+    kept = dict(flash.files)
+    for lost in ("none", "config.1", "config.2"):
+        flash.files = dict(kept)
+        flash.files.pop(lost, None)
+        found, said = flash.boot()
+        assert (found["broker"], found["password"]) == ("new:1883", "rotated")
+        assert (found["wifi_ssid"], found["root"], found["breaker_a"]) == ("yard", "x", 10)
+        assert (found["keepalive_s"], found["min_pause_s"], said) == (30, 300, [])
+    before = flash.written
+    assert changes.factory_reset(flash, lambda: False) == [] and flash.written == before
+
+
+def test_never_while_a_contactor_is_closed():
+    flash = _learned()
+    kept = dict(flash.files)
+    error = raises(ValueError, changes.factory_reset, flash, lambda: True)
+    assert "a contactor is closed" in str(error) and flash.files == kept
+
+
+def test_a_factory_reset_that_was_cut_is_done_again():
+    base = _learned()
+    n = 0
+    while True:
+        flash = Flash()
+        flash.files = dict(base.files)
+        flash.left = n
+        try:
+            changes.factory_reset(flash, lambda: False)
+            break
+        except Cut:
+            pass
+        found, _ = flash.boot()
+        assert (found["station_id"], found["broker"], found["root"]) == ("CP-1", "new:1883", "x")
+        assert found["keepalive_s"] in (30, 77)
+        changes.factory_reset(flash, lambda: False)
+        assert flash.boot()[0]["keepalive_s"] == 30 and not flash.names("access")
+        n += 7
+    assert n > 300
