@@ -11,7 +11,8 @@ from pathlib import Path
 REPO = Path(__file__).resolve().parents[1]
 VENV = REPO / ".venv"
 COMMANDS = ("run", "sim", "conform", "board", "virtual", "flash", "provision", "selftest",
-            "calibrate", "serviced", "log", "blackbox", "receipt-key", "shell", "monitor")
+            "calibrate", "serviced", "factory-reset", "sessions", "log", "blackbox", "receipt-key",
+            "shell", "monitor")
 # Third-party modules that only the venv brings, by import name.
 NEEDED = ("amqtt", "jsonschema", "matplotlib", "ocpp", "rich", "segno")
 
