@@ -78,4 +78,6 @@ if __name__ == "__main__":
     # Being told to end is Ctrl-C: the pile's process must not outlive this one. By way of SIGINT,
     # which asyncio turns into the end of its task: an exception would come up wherever it is.
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    # A shell's background job begins with SIGINT ignored.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     sys.exit(main())

@@ -132,8 +132,10 @@ def test_a_session_against_mosquitto(tmp_path, mosquitto):
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
 def test_being_stopped_ends_everything(tmp_path, how):
+    # As a shell's background job, for which SIGINT is ignored at first.
     process = subprocess.Popen([*PILE, "run", "--no-view", "--out", tmp_path],
-                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                               preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_IGN))
     deadline = time.monotonic() + STARTUP_S
     trace = tmp_path / "trace.jsonl"
     while not (trace.exists() and trace.stat().st_size) and time.monotonic() < deadline:
