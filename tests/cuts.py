@@ -6,8 +6,9 @@ script makes, and `replay` cuts the power at each, torn ones included.
     tried = replay(recorder, boot, check, nth)
 
 After each cut `boot(board)` recovers, and `check(board, made, notes)` gets what that returned and
-what was noted before the cut; it raises where anything is lost. The flash is a real littlefs, MicroPython's VfsLfs2, on a block device in memory where the interpreter
-has one; elsewhere a store that replaces and removes in one piece.
+what was noted before the cut; it raises where anything is lost. The flash is a real littlefs,
+MicroPython's VfsLfs2, on a block device in memory where the interpreter has one; elsewhere a store
+that replaces and removes in one piece.
 """
 
 import os
@@ -43,7 +44,7 @@ class Blocks:
 
     def writeblocks(self, n, data, at=0):
         block = self.blocks[n]
-        if any([byte != 0xFF for byte in memoryview(block)[at : at + len(data)]]):
+        if bytes(memoryview(block)[at : at + len(data)]) != b"\xff" * len(data):
             raise ValueError("block %d was not erased at %d" % (n, at))
         block[at : at + len(data)] = data
         self.programs[n] += 1
@@ -231,7 +232,7 @@ class _State:
 
 
 def torn(entry, state, random):
-    """Of what one write would change, ways in which a cut may leave it behind: lists of entries."""
+    """Of one write, ways in which a cut may leave it behind: entries of a log."""
     kind, n, at, data = entry
     if kind == "fram":
         for k in range(len(data)):

@@ -39,10 +39,11 @@ _RAM = const(8192)
 _MOST = const(1 << 16)  # bytes that are used of a memory: a place has 16 bits
 _LEAST = const(4096)  # of a ring
 _RECORD = const(40)  # see Journal.places
+_HEAD_OF_CELL = const(8)
 _HEAD = const(10)
 _MARK = const(0xA000)
 _LONGEST = const(1024)
-_END = const(b"\0\0\0\0\0\0\0\0\0\x55")
+_END = const(0x5500)
 _STEP = const(64)
 # With the ring lost: more records than may have come behind those in flash.
 _LEAP = const(1 << 16)
@@ -187,7 +188,7 @@ class _Opening:
         self._clear(self.top - _HEADER, _HEADER)
         self._clear(0, self.top)
         journal.places[journal.next % len(journal.places)] = 0
-        journal.move(self.memory.write, 0, _END)
+        journal.move(self.memory.write, 0, struct.pack("<IIH", 0, journal.next, _END))
         journal.save(journal.next)
         header = struct.pack("<4s12sIB7x", _MAGIC, journal.id.encode(), self.top, held)
         header += struct.pack("<I", binascii.crc32(header))
@@ -195,22 +196,25 @@ class _Opening:
         self.memory.write(0, header)
 
     def _clear(self, at, n):
-        # Zeros over the memory, where it has others.
+        # Zeros over the memory, where it has others; whether it had none.
         data = bytearray(128)
+        zeros = True
         while n > 0:
             part = memoryview(data)[: min(n, 128)]
             self.memory.read(at, part)
             if any(part):
+                zeros = False
                 self.memory.write(at, bytes(len(part)))
             at += len(part)
             n -= len(part)
+        return zeros
 
     def _wipe(self, at, n):
         # The same in the ring.
         size = self.journal.size
         at %= size
-        self._clear(self.journal.at + at, min(n, size - at))
-        self._clear(self.journal.at, n - (size - at))
+        zeros = self._clear(self.journal.at + at, min(n, size - at))
+        return self._clear(self.journal.at, n - (size - at)) and zeros
 
     def _recover(self, kept):
         # Find the records in the ring; whether there were any, or at least a cursor.
@@ -229,43 +233,55 @@ class _Opening:
         last = journal.tail + len(journal.places) - 2  # that there is a place for
         number = journal.tail
         left = size - _HEAD  # bytes to look at, and the next record's head
-        while True:
+        while left >= 0:
             skipped = 0
             found, n = self._record(at)
             if not number <= found < last or n > left - _HEAD:
-                if self._head(at)[-1] == _END[-1]:
-                    break
-                skipped, found, n = self._search(at, left - _HEAD, number, last)
+                skipped, found, n = self._search(at, left, number, last + 1)
                 if not found:
                     break
-                self._lose(number, found)
-                self._wipe(at, skipped)
+                # The first one that is lost has the bytes up to what was found, others none.
+                zeros = self._wipe(at, skipped)
+                if skipped and not (zeros and number == journal.tail and self._cursor_is_old()):
+                    self._lose(number, found)
+                self._put(number, number + 1, at)
+                number = min(number + 1, found)
                 at = (at + skipped) % size
-            # Those that are not there have no bytes.
+                left -= skipped
             self._put(number, found + 1, at)
-            number = found + 1
+            number = found
+            if not n:
+                break
+            number += 1
             at = (at + n) % size
-            left -= skipped + n
-        self._put(number, number + 1, at)
-        head = self._head(at)
-        if head[-1] == _END[-1]:
-            # What a cut may have left of an appending, and of a freeing.
-            self._wipe(at, _HEAD - 1)
-            self._wipe(at + _HEAD, min(left, _LONGEST + 2 * _HEAD))
-            n = min(left, _LONGEST + _HEAD)
-            self._wipe(journal.place(journal.tail) - n, n)
+            left -= n
         else:
+            found = 0
+        if not found:
             self.said.append("the ring's end is damaged")
+            head = self._head(at)
             if head[-1] & 0xF8 == _MARK >> 8 or head[4:8] == struct.pack("<I", number):
                 self._lose(number, number + 1)
-            self._wipe(at, left + _HEAD)
-            journal.move(self.memory.write, at, _END)
             # Any number below the limit may have been used; and the cursor may be the one before.
             end = max(number, min(max(number, limit) + _STEP, last))
+            self._wipe(at, left + _HEAD)
+            journal.move(self.memory.write, at, struct.pack("<IIH", 0, end, _END))
             self._put(number, end + 1, at)
             number = end
+        # What a cut may have left of an appending, and of a freeing.
+        self._wipe(at + _HEAD, min(left, _LONGEST + 2 * _HEAD))
+        n = min(left, _LONGEST + _HEAD)
+        self._wipe(journal.place(journal.tail) - n, n)
         journal.next = number
         return True
+
+    def _cursor_is_old(self):
+        # Whether the other copy of the cursor is damaged: it may have been the newer one, and the
+        # ring's beginning released.
+        data = bytearray(_HEAD_OF_CELL + _CURSOR)
+        at = (self.journal.cursor.count + 1 & 1) * len(data)
+        self.memory.read(_HEADER + at, data)
+        return struct.unpack_from("<I", data)[0] != binascii.crc32(data[4:])
 
     def _put(self, number, end, at):
         places = self.journal.places
@@ -294,15 +310,19 @@ class _Opening:
         return _valid(data, 0)
 
     def _search(self, at, left, low, high):
-        # (bytes skipped, number, bytes of it) of the next record whose number is in low ... high-1
+        # (bytes skipped, number, bytes of it) of the next record with a number in low ... high-1;
+        # the end that such a number is to be put at has 0 bytes. Number 0: there is neither.
         skipped = 0
-        while skipped + _HEAD < left:
-            data = bytearray(min(512, left - skipped))
+        while skipped <= left:
+            data = bytearray(min(512, left + _HEAD - skipped))
             self.journal.move(self.memory.read, at + skipped, data)
             for i in range(len(data) - _HEAD + 1):
-                if data[i + 9] & 0xF8 == _MARK >> 8:
+                kind = data[i + 9]
+                if kind == _END >> 8 or kind & 0xF8 == _MARK >> 8:
                     (number,) = struct.unpack_from("<I", data, i + 4)
                     if low <= number < high:
+                        if kind == _END >> 8:
+                            return skipped + i, number, 0
                         number, n = self._record(at + skipped + i)
                         if number and n <= left - skipped - i:
                             return skipped + i, number, n

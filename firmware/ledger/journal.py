@@ -13,11 +13,12 @@ The memory, little-endian; `durable` makes and recovers it:
     last 32         the header again
 
 A record is CRC-32 of all behind it u32, number u32, length + 0xA000 u16, 1 to 1024 bytes; the next
-one begins behind its last byte, and what reaches the ring's end goes on at its beginning. Where
-the last byte of the next record's head will be there is 0x55: it is written before, together with
-the bytes of the newest record and before that one's head, of which the last byte (0xA0 to 0xA4)
-makes the record valid. So a cut leaves it whole or not at all, and what ends in another way is
-damaged. Behind a record that is needed no more the cursor moves on, then zeros go over it.
+one begins behind its last byte, and what reaches the ring's end goes on at its beginning. Behind
+the newest there is the end: 0 u32, the next number u32, 0x5500 u16. An appending writes bytes and
+new end first, then the head over the old end, of which the last byte (0x55 before, 0xA0 to 0xA4
+then) makes the record valid. So a cut leaves it whole or not at all, and a ring that ends in
+another way is damaged. From a record that is needed no more the cursor moves on, then zeros go
+over it.
 
 Files in flash: see `spill`.
 """
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
 
 _HEAD = const(10)
 _MARK = const(0xA000)
-_END = const(b"\0\0\0\0\0\0\0\0\0\x55")
+_END = const(0x5500)
 _LONGEST = const(1024)
 _STEP = const(64)  # so many numbers at most there are between the next one and the cursor's last
 _LEAST = const(40)
@@ -113,7 +114,7 @@ class Journal:
         if number >= self.limit:
             self.save(self.tail)
         at = self.place(number)
-        self.move(self.memory.write, at + _HEAD, data + _END)
+        self.move(self.memory.write, at + _HEAD, data + struct.pack("<IIH", 0, number + 1, _END))
         head = struct.pack("<IH", number, n | _MARK)
         crc = binascii.crc32(data, binascii.crc32(head))
         self.move(self.memory.write, at, struct.pack("<I", crc) + head)
@@ -180,7 +181,9 @@ class Journal:
             return False
         at = self.place(number)
         self.save(number + 1)
-        self.move(self.memory.write, at, bytes((self.place(number + 1) - at) % self.size))
+        # More is behind it only where damage was, which has zeros since the start.
+        n = min((self.place(number + 1) - at) % self.size, _HEAD + _LONGEST)
+        self.move(self.memory.write, at, bytes(n))
         return True
 
     def move(self, transfer, at, data):

@@ -72,7 +72,7 @@ class Model:
         used = (kept.place(kept.next) - kept.place(kept.tail)) % kept.size
         free = bytearray(kept.size - used - 10)
         kept.move(kept.memory.read, kept.place(kept.next) + 10, free)
-        assert not any(free), bytes(free)
+        assert not any(free)
         # It goes on.
         number = kept.append(b"\x01goes on")
         assert kept.read(number) == b"\x01goes on" and number > top
