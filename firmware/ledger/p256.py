@@ -1,8 +1,8 @@
 """ECDSA on secp256r1 with SHA-256 (FIPS 186-5), in steps; imported for a signature only, see
 firmware.let_go.
 
-Each function here that computes is a generator: it yields None after every step, some
-milliseconds of an RP2040, and its last value is the result. `for der in sign(key, digest): ...`
+What computes here is a generator: it yields None after every step, at most 3 ms of an RP2040 at
+125 MHz (emulated), and its last value is the result. `for der in sign(key, digest): ...`
 
 What is done about side channels, and what is not. The nonce is RFC 6979's: no random number that
 could repeat or be biased gives the key away. Whatever key and nonce are, the same multiplications
@@ -50,7 +50,7 @@ _TABLE = (
     b"\xb0\xf6\x21\xa0\x1b\x2d"
 )
 
-_ROUNDS = const(40)  # of an inversion, in a step
+_ROUNDS = const(32)  # of an inversion, in a step
 
 
 def make_key(random_bytes):
@@ -150,7 +150,9 @@ def _multiple(k, blind):
             x = bx * square % _P
             y = by * square % _P * z % _P
         else:
-            x, y, z = _add(*_double(x, y, z), bx, by)
+            x, y, z = _double(x, y, z)
+            yield
+            x, y, z = _add(x, y, z, bx, by)
         yield
     inverse = yield from _inverse(z, _P)
     square = inverse * inverse % _P

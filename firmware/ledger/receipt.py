@@ -124,8 +124,7 @@ def make_keys(store, secret):
 
 
 def public_der(public):
-    """The public key as SubjectPublicKeyInfo in DER; its last 65 bytes are the uncompressed point.
-    """
+    """The public key as SubjectPublicKeyInfo in DER; its last 65 bytes are the point."""
     return _SPKI + public
 
 
@@ -135,10 +134,14 @@ def ending(reason):
 
 
 def make(told, key):
-    """Sign what is `told`: a generator that yields None after each of about 80 steps, and the
-    record at last. Raises KeyError or TypeError at the first step when something is missing.
+    """Sign what is `told`: a generator that yields None after each of about 145 steps, and the
+    record at last. Raises KeyError, TypeError or ValueError in the first of them when something
+    is missing.
     """
-    text = payload(told)
+    text = ""
+    for piece in _pieces(told):
+        text += piece
+        yield
     p256 = _p256()
     yield
     for der in p256.sign(key, sha256(text.encode()).digest()):
@@ -159,6 +162,10 @@ def signed_value(record, public=None):
 
 def payload(told):
     """What is signed."""
+    return "".join(_pieces(told))
+
+
+def _pieces(told):
     station = told["station"]
     evse = told["evse"]
     vendor, model, serial, firmware = told["meter"]
@@ -174,14 +181,16 @@ def payload(told):
         ("MS", serial or "%d" % evse, 32),
         ("MF", firmware, 16),
     ]
-    text = ",".join(['"%s":%s' % (name, _quoted(value, most)) for name, value, most in fields
-                     if value])
-    last = ",".join([
-        '"CT":"CBIDC","CI":' + _quoted("%s %d" % (station, evse), 52),
-        '"XT":' + _quoted(told["transaction"], 36),
-        '"RD":[%s]' % ",".join(_readings(told["readings"])),
-    ])
-    return "{%s,%s,%s}" % (text, _user(told["user"]), last)
+    text = ['"%s":%s' % (name, _quoted(value, most)) for name, value, most in fields if value]
+    yield "{" + ",".join(text)
+    place = _quoted("%s %d" % (station, evse), 52)
+    transaction = _quoted(told["transaction"], 36)
+    yield ',%s,"CT":"CBIDC","CI":%s,"XT":%s,"RD":[' % (_user(told["user"]), place, transaction)
+    separator = ""
+    for reading in _readings(told["readings"]):
+        yield separator + reading
+        separator = ","
+    yield "]}"
 
 
 def _user(user):
@@ -211,7 +220,13 @@ def _readings(readings):
         time = render(ms)
         wh = mwh // 1000
         text = '{"TM":"%s,%s+0000 %s","TX":"%s","RV":%d.%03d' % (
-            time[:19], time[20:23], time_status, tx, wh // 1000, wh % 1000)
+            time[:19],
+            time[20:23],
+            time_status,
+            tx,
+            wh // 1000,
+            wh % 1000,
+        )
         if not before:
             text += ',"RI":"%s","RU":"kWh","RT":"AC"' % _IMPORTED
         for name, value in (("EF", errors), ("ST", status)):
