@@ -180,7 +180,7 @@ def _conditions(given, where, fixed, kind):
         start = _time(given.get("startTimeOfDay", "00:00"), where + ".startTimeOfDay")
         end = _time(given.get("endTimeOfDay", "00:00"), where + ".endTimeOfDay")
         mask = 1
-        values.append(start * 2048 + (end or 1440))
+        values.append(start * 2048 + end)  # an end of 0 is midnight, or the whole day
     if "dayOfWeek" in given:
         mask |= 2
         values.append(_week(given["dayOfWeek"], where + ".dayOfWeek"))

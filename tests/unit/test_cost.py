@@ -93,6 +93,18 @@ def test_every_part_and_a_reservation():
     ]  # fmt: skip
 
 
+def test_a_fee_for_what_a_pile_cannot_see_does_not_hold():
+    for conditions, fee in (
+        ({"paymentBrand": "X"}, 1), ({"paymentRecognition": "CC"}, 1), ({"evseKind": "DC"}, 1),
+        ({"evseKind": "AC"}, 9), ({}, 9),
+    ):  # fmt: skip
+        prices = [{"priceFixed": 9, "conditions": conditions}, {"priceFixed": 1}]
+        data = tariff.check(_tariff(fixedFee={"prices": prices}))
+        assert cost.Cost(data, cost.begin(data, 0, START_MS)).total()[0] == fee * EURO, conditions
+    data = tariff.check(_tariff(fixedFee={"prices": prices[:1]}), "DC")
+    assert cost.Cost(data, cost.begin(data, 0, START_MS)).total()[0] == 9 * EURO
+
+
 def test_the_half_hour_within_a_step():
     given = _tariff(energy=_energy((1, {"startTimeOfDay": "08:00", "endTimeOfDay": "08:30"})))
     session = _cost(given, 60)
@@ -173,6 +185,8 @@ def test_least_and_greatest_cost():
     assert session.total() == (7000000, 8750000, "NormalCost")
     session.add(START_MS, HOUR_MS, 2000000, True)
     assert session.total() == session.total(False) == (8000000, 10000000, "MaxCost")
+    session = _cost(_tariff(minCost={"exclTax": 5, "taxRates": [_vat(10)]}))
+    assert session.total() == (5000000, 5500000, "MinCost")
 
 
 def test_any_cut_gives_the_same_sum():
