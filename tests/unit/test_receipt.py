@@ -231,9 +231,9 @@ def test_what_goes_to_the_backend():
     value = receipt.signed_value(record)
     assert sorted(value) == ["encodingMethod", "signedMeterData"]
     assert value["encodingMethod"] == "OCMF"
-    assert a2b_base64(value["signedMeterData"]).decode() == record
+    assert a2b_base64(value["signedMeterData"].encode()).decode() == record
     value = receipt.signed_value(record, PUBLIC)
-    assert a2b_base64(value["publicKey"]).decode() == (
+    assert a2b_base64(value["publicKey"].encode()).decode() == (
         "oca:base16:asn1:3059301306072a8648ce3d020106082a8648ce3d03010703420004"
         + hexlify(PUBLIC).decode()
     )
