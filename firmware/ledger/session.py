@@ -32,7 +32,7 @@ class Session:
 
     def __init__(self, evse_id, outlet, meter, contactor, config, wall, nonce, outbox):
         self.transaction_id = None
-        self.token = None
+        self.token = self.group = None
         self.outlet = outlet
         self._evse = {"id": evse_id, "connectorId": 1}
         self._meter = meter
@@ -53,6 +53,11 @@ class Session:
         self._sampled_ms = 0
         self._unplugged_ms = 0
         self._token_type = ""
+
+    @property
+    def free(self):
+        """Whether somebody may be authorised here."""
+        return self.transaction_id is None
 
     def start(self, token, token_type, remote_id=None):
         """Begin a transaction for `token`; `remote_id` is the remoteStartId where the backend
