@@ -7,7 +7,7 @@ from firmware.safety.core import CLOSINGS, ERRORS, LEASE, TICKS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from firmware.access.cards import Cards
+    from firmware.access.cards import Doorman
     from firmware.safety.blackbox import Records
     from firmware.upkeep import Upkeep
     from firmware.uplink.backend import Backend
@@ -25,7 +25,7 @@ class Station:
 
     if TYPE_CHECKING:  # what wiring.wire sets
         backend: Backend
-        cards: Cards
+        cards: Doorman
         receipt_keys: "tuple[bytes, bytes] | None"  # private and public; None: none are signed
         records: Records
         upkeep: Upkeep
@@ -104,6 +104,8 @@ class Station:
                     **({"outlet": i + 1} if i else {}),
                 )
             status = "Faulted" if outlet.faulted else "Occupied" if outlet.plugged else "Available"
+            if status == "Available" and self.cards.reserved(i + 1):
+                status = "Reserved"
             if status != self._reported[i] and self.backend.accepted:
                 if self.backend.outbox.add(
                     "StatusNotification", self._status, (i + 1, status, self.wall.uptime_ms)

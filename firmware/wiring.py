@@ -1,7 +1,7 @@
 """The one place where roles, outlets and services are wired together; let go of after that."""
 
 from firmware import VERSION, let_go
-from firmware.access.cards import Cards
+from firmware.access import opening
 from firmware.energy.limits import PILOT, Limits
 from firmware.ledger.session import Session
 from firmware.outlet.ac import AcOutlet
@@ -80,7 +80,9 @@ def wire(station, board, config):
     station.upkeep = upkeep
     station.backend = backend
     station.records = Records(boxes, board.store, station.wall)
-    station.cards = Cards(board.reader, station.sessions, backend, record, station.signals)
+    station.cards = backend.doorman = opening.open(station)
+    for name in ("opening", "entries", "reserve", "tokens"):
+        let_go("firmware.access." + name)
     station.ticks = [core.tick for core in station.cores] + [box.note for box in boxes]
     services = [device.tick for device in board.devices]
     services += [session.tick for session in station.sessions]

@@ -1,74 +1,74 @@
-"""Cards at the reader: the backend is asked who may charge; the same card ends the charging."""
+"""The doorman: who may charge. Only what waits for a card stays loaded; deciding about one, and
+whatever follows from it, is in modules that are imported for that and let go of.
+"""
+
+import sys
+
+from firmware import let_go
 
 
-class Cards:
-    """`sessions` in the order of their outlets; `record(what, **fields)` notes each decision,
-    never whose card it was; `signals` show it.
+class Doorman:
+    """Made by firmware.access.opening. `version` and `count` (entries) are those of the local
+    list, `cached` the entries of the cache. `closed()`: whether any contactor may be closed;
+    `put(what, data)`: see firmware.staged.
     """
 
-    def __init__(self, reader, sessions, backend, record, signals=()):
-        self._reader = reader
-        self._sessions = sessions
-        self._backend = backend
-        self._record = record
-        self._signals = signals
-        self.asked = None  # the card that the backend is being asked about
+    def __init__(self, station, key, closed, put):
+        self.station = station
+        self.sessions = station.sessions
+        self.config = station.config
+        self.store = station.board.store
+        self.record = station.board.log.record
+        self.key = key
+        self.closed = closed
+        self.put = put
+        self.version = self.count = self.cached = 0
+        self.waiting = []  # batches of changes to the list that are not written yet
+        self.fresh = []  # entries of the cache that are not written yet, the newest last
+        self.void = False  # the cache's file is not believed any more
+        self.reservations = []
+        self.asked = None  # whom the backend is being asked about
+        self.expected = False  # somebody was let in, and the outlet is the one that is plugged
+        self.wary = None  # slows the reader down after many refusals
+        self.chores = []  # functions of now_ms, called each turn until they return False
+        self.now_ms = 0
+        self._read = station.board.reader.read
 
-    def tick(self, _):
-        """Read the reader once."""
-        uid = self._reader.read()
-        if uid is None:
-            return
-        for session in self._sessions:
-            if session.token == uid:
-                session.stop("Local", "StopAuthorized")
-                self._decide("stopped", "its own card")
-                return
-        if self.asked is not None:
-            self._decide("ignored", "another card is being checked")
-        elif self._free() is None:
-            self._decide("refused", "every outlet is in use")
-        elif not self._backend.ready or not self._backend.outbox.add(
-            "Authorize", _request, uid, self._answered
-        ):
-            self._decide("refused", "the backend cannot be asked")
-        else:
-            self._ask(uid)
+    def tick(self, now_ms):
+        """Read the reader once; call it from the main loop."""
+        self.now_ms = now_ms
+        uid = self._read()
+        if self.wary:
+            uid = self.wary.tick(uid, now_ms)
+        if uid is not None:
+            self.get("decide").card(self, uid)
+        if self.chores:
+            self.chores = [chore for chore in self.chores if chore(now_ms)]
 
-    def _ask(self, uid):
-        self.asked = uid
-        for signals in self._signals:
-            signals.asking = uid is not None
+    def get(self, name):
+        """The module `name` of this room, for as long as the caller holds it."""
+        name = "firmware.access." + name
+        try:
+            __import__(name)
+            return sys.modules[name]
+        finally:
+            let_go(name)
 
-    def _answered(self, result):
-        uid = self.asked
-        self._ask(None)
-        info = result.get("idTokenInfo") if result else None
-        status = info.get("status") if isinstance(info, dict) else "no answer"
-        session = self._free()
-        if status != "Accepted":
-            self._decide("refused", "the backend says: %s" % status)
-        elif session is None:
-            self._decide("refused", "every outlet is in use")
-        else:
-            session.start(uid, "ISO14443")
-            self._decide("accepted", "the backend says: Accepted")
+    def digest(self, token):
+        """What is kept of a token. Raises ValueError for a text that is none."""
+        return self.get("tokens").digest(self.key, token)
 
-    def _free(self):
-        # The outlet with a vehicle waiting is the one that is meant; else the first that is free.
-        free = None
-        for session in self._sessions:
-            if session.transaction_id is None:
-                if session.outlet.plugged:
-                    return session
-                free = free or session
-        return free
+    def vehicle(self, evse_id, identity, kind):
+        """A vehicle at outlet `evse_id` (from 1) has said who it is: `kind` as OCPP's
+        IdTokenEnumStringType, such as "MacAddress" or "VIN".
+        """
+        self.get("decide").present(self, identity, kind, evse_id)
 
-    def _decide(self, decision, why):
-        self._record("access", decision=decision, why=why)
-        for signals in self._signals:
-            signals.answer(decision in ("accepted", "stopped"))
+    def reserved(self, evse_id):
+        """Whether outlet `evse_id` (from 1) is kept for somebody."""
+        return any(kept[1] == evse_id for kept in self.reservations)
 
-
-def _request(uid):
-    return {"idToken": {"idToken": uid, "type": "ISO14443"}}
+    def now_s(self):
+        """Unix time in s; None while the date is not known."""
+        wall = self.station.wall
+        return wall.unix_ms(wall.uptime_ms) // 1000 if wall.is_set else None

@@ -41,8 +41,12 @@ def load(store):
     return key if key and len(key) == _KEY_BYTES else None
 
 
-def make(board):
-    """A new key, kept in the store: to be called while no contactor is closed. Raises OSError."""
-    key = board.secret(_KEY_BYTES)
-    board.store.save(_KEY, key)
-    return key
+def keep(door):
+    """Keep the doorman's key, which is new, once no contactor is closed; whether to try again."""
+    if door.closed():
+        return True
+    try:
+        door.store.replace(_KEY, (door.key,))
+    except OSError as error:  # the next boot has another one, and knows nobody
+        door.record("error", problem="%s: %r" % (_KEY, error))
+    return False

@@ -8,6 +8,10 @@ from firmware.uplink.link import Link
 from firmware.uplink.ocpp import CALLERROR, CALLRESULT, CallError, decode, encode
 from firmware.uplink.outbox import Outbox
 
+TYPE_CHECKING = const(False)
+if TYPE_CHECKING:
+    from firmware.access.cards import Doorman
+
 # Between BootNotifications while none is accepted and the backend names no interval.
 _RETRY_MS = const(10000)
 # After a reconnect with session present what arrives may be the broker's replay.
@@ -20,6 +24,9 @@ class Backend:
     """`who`, `boot_reason`: of the BootNotification. `wall` is the station's clock; it and its
     `sessions` (one an outlet, `evseId` 1, 2, ...) and `upkeep` are for commands.py.
     """
+
+    if TYPE_CHECKING:  # what wiring.wire sets
+        doorman: Doorman
 
     def __init__(self, config, who, boot_reason, nonce, wall, sessions, upkeep, record):
         self.link = Link(

@@ -4,8 +4,11 @@ for each request anew and let go of, see firmware.let_go.
 Payloads are checked against shapes, small tables of the fields that the schema names.
 """
 
+import sys
+
 from micropython import const
 
+from firmware import let_go
 from firmware.clock import parse
 from firmware.uplink.ocpp import CallError
 
@@ -40,9 +43,10 @@ def serve(backend, message, replayed):
     it may be an old one. Raises CallError and then changes nothing.
     """
     _, message_id, action, payload = message
-    if action not in _ACTIONS:
+    table = _elsewhere(action)
+    if action not in table:
         raise CallError("NotImplemented", "no such action: %s" % action[:36], message_id)
-    shape, handler = _ACTIONS[action]
+    shape, handler = table[action]
     try:
         check(payload, shape)
         if "customData" in payload and not isinstance(
@@ -60,6 +64,18 @@ def serve(backend, message, replayed):
         seen.append(message_id)
         del seen[:-_REPEATS]
     return handler(backend, payload, not repeated and _fresh(backend, payload, replayed))
+
+
+def _elsewhere(action):
+    # The table with an action that has a module of its own, imported for it only.
+    if action not in _ELSEWHERE:
+        return _ACTIONS
+    name = "firmware.uplink." + _ELSEWHERE[action]
+    try:
+        __import__(name)
+        return sys.modules[name].ACTIONS
+    finally:
+        let_go(name)
 
 
 def _fresh(backend, payload, replayed):
@@ -85,15 +101,19 @@ def _start(backend, payload, fresh):
     if "chargingProfile" in payload:
         # Charging faster than asked would be worse than not charging.
         return _rejected("UnsupportedParam")
-    wanted = payload.get("evseId")
-    for evse_id, session in enumerate(backend.sessions, 1):
-        if session.transaction_id is None and wanted in (None, evse_id):
-            token = payload["idToken"]
-            session.start(token["idToken"], token["type"], payload["remoteStartId"])
-            return {"status": "Accepted", "transactionId": session.transaction_id}
-    return _rejected(
-        "TxInProgress" if wanted is None or wanted <= len(backend.sessions) else "UnknownEvse"
+    wanted = payload.get("evseId", 0)
+    if wanted > len(backend.sessions):
+        return _rejected("UnknownEvse")
+    token = payload["idToken"]
+    group = payload.get("groupIdToken", {}).get("idToken")
+    begun = backend.doorman.get("remote").start(
+        backend.doorman, token["idToken"], token["type"], wanted, payload["remoteStartId"], group
     )
+    if isinstance(begun, str):
+        return _rejected(begun)
+    if begun is None or begun.transaction_id is None:
+        return {"status": "Accepted"}
+    return {"status": "Accepted", "transactionId": begun.transaction_id}
 
 
 def _stop(backend, payload, fresh):
@@ -130,14 +150,22 @@ _ACTIONS = {
     "RequestStopTransaction": (_STOP, _stop),
     "Reset": (_RESET, _reset),
 }
+# action: the module of this room whose ACTIONS has it
+_ELSEWHERE = {
+    "SendLocalList": "access_commands",
+    "GetLocalListVersion": "access_commands",
+    "ClearCache": "access_commands",
+    "ReserveNow": "access_commands",
+    "CancelReservation": "access_commands",
+}
 
 
 def check(value, shape, where="payload"):
     """Check an object against a shape; raise CallError naming the field.
 
     A shape maps each allowed field to (kind, required, bound): kind str with its greatest length,
-    int with its least value, a tuple of the words allowed, a nested shape, or list or dict of any
-    content.
+    int with its least value, a tuple of the words allowed, a nested shape, a list of one such kind
+    with the most elements that are taken, or list or dict of any content.
     """
     for name in shape:
         if shape[name][1] and name not in value:
@@ -148,13 +176,23 @@ def check(value, shape, where="payload"):
             raise CallError("FormatViolation", "%s: no such field" % field)
         kind, _, bound = shape[name]
         found = value[name]
-        expected = dict if isinstance(kind, dict) else str if isinstance(kind, tuple) else kind
+        expected = kind
+        for made_of, of in ((dict, dict), (tuple, str), (list, list)):
+            if isinstance(kind, made_of):
+                expected = of
         if not isinstance(found, expected) or isinstance(found, bool):
             raise CallError(
                 "TypeConstraintViolation", "%s: expected %s" % (field, _KINDS[expected])
             )
         if isinstance(kind, dict):
             check(found, kind, field)
+        elif isinstance(kind, list):
+            if not 1 <= len(found) <= bound:
+                raise CallError(
+                    "OccurrenceConstraintViolation", "%s: expected 1 to %d" % (field, bound)
+                )
+            for i, one in enumerate(found):
+                check({"[%d]" % i: one}, {"[%d]" % i: (kind[0], True, None)}, field)
         elif isinstance(kind, tuple):
             if found not in kind:
                 raise CallError(

@@ -142,7 +142,12 @@ class SimulatedLine:
                     "status": "Accepted" if request["idToken"]["idToken"] == _CARD else "Invalid"
                 }
             }
-        elif action in ("StatusNotification", "TransactionEvent"):
+        elif action in (
+            "StatusNotification",
+            "TransactionEvent",
+            "ReservationStatusUpdate",
+            "SecurityEventNotification",
+        ):
             answer = {}
         else:
             self.send([4, message_id, "NotImplemented", "", {}])

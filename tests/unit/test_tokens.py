@@ -8,7 +8,11 @@ from tests.pile import simulate
 
 def test_hmac_is_that_of_rfc_4231():
     for key, data, expected in (
-        ("0b" * 20, b"Hi There", "b0344c61d8db38535ca8afceaf0bf12b881dc200c9833da726e9376c2e32cff7"),
+        (
+            "0b" * 20,
+            b"Hi There",
+            "b0344c61d8db38535ca8afceaf0bf12b881dc200c9833da726e9376c2e32cff7",
+        ),
         (
             hexlify(b"Jefe").decode(),
             b"what do ya want for nothing?",
@@ -30,31 +34,40 @@ def test_a_digest_depends_on_key_and_token_and_not_on_case():
     assert one != tokens.digest(key, "04A1B2C4") and one != tokens.digest(bytes(32), "04A1B2C3")
 
 
-class _Store:
-    def __init__(self, kept):
-        self.kept = kept
+class _Door:
+    key = bytes([7] * 32)
+
+    def __init__(self, shut=False, full=False):
+        self.store = self
+        self.kept = {}
+        self.shut = shut
+        self.full = full
+        self.told = []
+
+    def closed(self):
+        return self.shut
 
     def load(self, name):
         return self.kept.get(name)
 
-    def save(self, name, data):
-        self.kept[name] = data
+    def replace(self, name, chunks):
+        if self.full:
+            raise OSError(28)
+        self.kept[name] = b"".join(chunks)
+
+    def record(self, what, **fields):
+        self.told.append(what)
 
 
-class _Board:
-    def __init__(self, kept):
-        self.store = _Store(kept)
-
-    def secret(self, n):
-        return bytes([7] * n)
-
-
-def test_a_key_is_made_once_and_a_torn_one_is_none():
-    board = _Board({})
-    assert tokens.load(board.store) is None
-    assert tokens.make(board) == tokens.load(board.store) == bytes([7] * 32)
-    board.store.kept["token.key"] = b"short"
-    assert tokens.load(board.store) is None
+def test_a_key_is_kept_once_nothing_is_closed_and_a_torn_one_is_none():
+    door = _Door(shut=True)
+    assert tokens.keep(door) and tokens.load(door) is None
+    door.shut = False
+    assert not tokens.keep(door) and tokens.load(door) == door.key and not door.told
+    door.kept["token.key"] = b"short"
+    assert tokens.load(door) is None
+    door = _Door(full=True)
+    assert not tokens.keep(door) and tokens.load(door) is None and door.told == ["error"]
 
 
 def test_the_virtual_boards_secrets_are_by_the_seed_and_shift_nothing():

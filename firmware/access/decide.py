@@ -1,0 +1,187 @@
+"""Who may charge where, and whom the backend is asked about. Imported for each card and let go of.
+
+The order: the running sessions (the same card or one of its group ends them), the local list, the
+cache, the backend, and without it the offline policy. OCPP's names of the fields of config.json:
+
+    local_list              LocalAuthListEnabled
+    auth_cache              AuthCacheEnabled
+    local_pre_authorize     LocalPreAuthorize: who is known need not wait for the backend's word
+    local_authorize_offline LocalAuthorizeOffline: without the backend, who is known is let in
+    offline_unknown         OfflineTxForUnknownIdEnabled: and who is not known, too. Whom list or
+                            cache refuse stays outside.
+    disable_post_authorize  DisablePostAuthorize: whom list or cache refuse is refused without
+                            asking; else the backend, when it can be asked, may have changed its
+                            mind
+    master_pass_group       MasterPassGroupId: ends every session, starts none
+"""
+
+from firmware.access import entries
+
+_READER = "ISO14443"
+
+
+def card(door, uid):
+    """A card was presented."""
+    if len(uid) not in (8, 14, 20) or not all(c in "0123456789ABCDEF" for c in uid):
+        refuse(door, "not the identifier of a card")
+    else:
+        present(door, uid, _READER)
+
+
+def present(door, token, kind, evse_id=0, remote_id=None, group=None):
+    """Decide about `token`, at outlet `evse_id` (0: at the reader, or any); `remote_id` is the
+    remoteStartId where the backend asked for it, `group` the digest of the group it named.
+    """
+    digest = door.digest(token)
+    by_card = not evse_id and remote_id is None
+    if by_card:
+        for session in door.sessions:
+            if not session.free and session.token == digest:
+                session.stop("Local", "StopAuthorized")
+                tell(door, "stopped", "its own card")
+                return
+    who = (token, kind, evse_id, remote_id, digest, group)
+    if door.asked is not None:
+        tell(door, "ignored", "another card is being checked")
+    elif door.expected:
+        tell(door, "ignored", "another card waits for its plug")
+    elif not free(door, evse_id) and not (by_card and _ends_others(door)):
+        # A vehicle says who it is whoever has been let in before.
+        tell(door, "refused" if by_card else "ignored", "every outlet is in use")
+    else:
+        known = entries.look(door, digest)
+        sure = False
+        if known and known[0] == "Accepted":
+            sure = door.config["local_pre_authorize"] and door.station.backend.ready
+        elif known:
+            sure = door.config["disable_post_authorize"]
+        if sure or not _ask(door, who):
+            alone(door, who, known, sure)
+
+
+def alone(door, who, known, sure=False):
+    """Decide without the backend's word; `known` is what entries.look said. `sure`: it need not
+    be asked.
+    """
+    config = door.config
+    if known and (sure or config["local_authorize_offline"] or known[0] != "Accepted"):
+        settle(door, who, known, "the local %s says: %s" % (known[3], known[0]))
+    elif not known and config["offline_unknown"]:
+        settle(door, who, ("Accepted", None, 255), "unknown, and the backend cannot be asked")
+    else:
+        # Nobody has said that the card is a wrong one: no guess that failed.
+        tell(door, "refused", "the backend cannot be asked")
+
+
+def _ask(door, who):
+    backend = door.station.backend
+
+    def answered(result):
+        _show(door, None)
+        info = result.get("idTokenInfo") if result else None
+        if isinstance(info, dict):
+            said = door.get("cache").note(door, who[4], info)
+            settle(door, who, said, "the backend says: %s" % said[0])
+        else:
+            alone(door, who, entries.look(door, who[4]))
+
+    if not backend.ready or not backend.outbox.add("Authorize", _request, who, answered):
+        return False
+    _show(door, who)
+    return True
+
+
+def _request(who):
+    return {"idToken": {"idToken": who[0], "type": who[1]}}
+
+
+def settle(door, who, said, why):
+    """Do what `said`, (status, group, outlets as bits, ...), lets `who` do: end what it may end,
+    else start where it may.
+    """
+    _, _, evse_id, remote_id, _, asked_group = who
+    status = said[0]
+    group = said[1] or asked_group
+    running = [session for session in door.sessions if not session.free]
+    by_card = not evse_id and remote_id is None
+    text = door.config["master_pass_group"]
+    master = text and group == door.digest(text)
+    if status != "Accepted" and not (status == "ConcurrentTx" and group and by_card):
+        refuse(door, why, by_card)
+    elif master:
+        for session in running if by_card else ():
+            session.stop("MasterPass", "StopAuthorized")
+        done = by_card and running
+        if done:
+            tell(door, "stopped", "the master pass")
+        else:
+            tell(door, "refused", "the master pass starts nothing")
+    else:
+        places = free(door, evse_id)
+        if places and door.reservations:
+            places = door.get("reserve").places(door, places, who[4], group)
+        places = [i for i in places if said[2] == 255 or i < 9 and said[2] >> i - 1 & 1]
+        plugged = [i for i in places if door.sessions[i - 1].outlet.plugged]
+        same = [session for session in running if group and session.group == group]
+        # A vehicle that waits is what the card is meant for; else it is the one session of its
+        # group. Of several nobody knows which.
+        if by_card and len(same) == 1 and (not plugged or status != "Accepted"):
+            same[0].stop("Local", "StopAuthorized")
+            tell(door, "stopped", "a card of its group")
+        elif status != "Accepted":
+            refuse(door, why, by_card)
+        elif not places:
+            busy = not free(door, evse_id)
+            tell(door, "refused", "every outlet is in use" if busy else "no outlet is for it")
+        else:
+            if plugged or len(places) == 1 or remote_id is not None:
+                begin(door, who, group, (plugged or places)[0])
+            else:
+                # Whoever holds a card to the reader has not said where; the plug does.
+                door.get("expect").begin(door, who, group, places)
+            tell(door, "accepted", why)
+
+
+def begin(door, who, group, evse_id):
+    """Start the session of `who` at outlet `evse_id`."""
+    token, kind, _, remote_id, digest, _ = who
+    session = door.sessions[evse_id - 1]
+    session.start(token, kind, remote_id=remote_id)
+    session.token = digest
+    session.group = group
+    if door.reservations:
+        door.get("reserve").used(door, evse_id, digest, group)
+
+
+def free(door, evse_id=0):
+    """The outlets (from 1) where somebody may be authorised."""
+    return [i for i, session in enumerate(door.sessions, 1) if session.free and evse_id in (0, i)]
+
+
+def _ends_others(door):
+    # Whether a card could end a session that it has not begun.
+    return door.config["master_pass_group"] or any(
+        not session.free and session.group for session in door.sessions
+    )
+
+
+def refuse(door, why, by_card=True):
+    """Refuse a token that is a wrong one: many of them at the reader are a guess."""
+    tell(door, "refused", why)
+    if by_card and door.config["refusals"]:
+        if not door.wary:
+            door.wary = door.get("wary").Wary(door)
+        door.wary.refused()
+
+
+def tell(door, decision, why):
+    """Record and show a decision, never whose."""
+    door.record("access", decision=decision, why=why)
+    for signals in door.station.signals:
+        signals.answer(decision in ("accepted", "stopped"))
+
+
+def _show(door, who):
+    door.asked = who
+    for signals in door.station.signals:
+        signals.asking = who is not None
