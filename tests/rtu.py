@@ -45,9 +45,4 @@ def fuzzed(driver, emulation, spec, most, n, seed, phases=1):
         bench.chip.delay_us = 5000  # fewer ticks an answer
         return bench.plant, bench.bus, bench.driver
 
-    def steps(random, plant):
-        for i in range(plant.phases):
-            plant.mv[i] = 200000 + random.below(50000)
-            plant.ma[i] = random.below(32000)
-
-    return fuzz_meter(make, n, seed, most, driver.READ_MS, steps)
+    return fuzz_meter(make, n, seed, most, driver.READ_MS)

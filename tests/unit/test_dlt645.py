@@ -320,13 +320,8 @@ def fuzz(n, seed, phases=0):
         one.chip.delay_us = 20000
         return one.plant, one.bus, one.driver
 
-    def steps(random, plant):
-        for i in range(plant.phases):
-            plant.mv[i] = 200000 + random.below(50000)
-            plant.ma[i] = random.below(32000)
-
     most = MOST if phases == 1 else MOST[:4] + [300000] * 3 + [120000] * 3 + [108000000]
-    return chips.fuzz_meter(make, n, seed, most, dlt645.READ_MS, steps)
+    return chips.fuzz_meter(make, n, seed, most, dlt645.READ_MS)
 
 
 def test_fuzzed():

@@ -52,24 +52,7 @@ def test_every_length_of_identifier_within_the_time():
 
 def test_half_a_second_is_enough_and_a_card_left_is_one_event():
     for uid in CARDS:
-        bench = _bench()
-        bench.run(500)
-        for _ in range(3):
-            bench.chip.present(uid)
-            bench.run(500)
-            bench.chip.present(None)
-            bench.run(700)
-        assert bench.told == [uid] * 3
-        bench.chip.present(uid)
-        bench.run(20000)
-        bench.chip.present(None)  # held badly for a moment
-        bench.run(200)
-        bench.chip.present(uid)
-        bench.run(1000)
-        assert bench.told[3:] == [uid]
-        bench.chip.present("01020304")  # another one, without a pause
-        bench.run(300)
-        assert bench.told[4:] == ["01020304"]
+        _bench().one_event_a_card(uid, "01020304")
 
 
 def test_two_cards_at_once():
@@ -113,21 +96,8 @@ def test_what_makes_no_sense_is_named():
 def test_silence_ages_and_tells_nothing():
     for floats in (0, 0xFF):
         bench = _bench()
-        assert bench.driver.age_ms() == 1 << 29
         bench.chip.floats = floats
-        bench.chip.silent = True
-        bench.chip.present(CARDS[0])
-        bench.run(1000)
-        assert bench.driver.age_ms() == 1 << 29
-        bench.chip.silent = False
-        bench.run(1000)
-        bench.chip.silent = True
-        bench.chip.present(CARDS[1])
-        bench.run(1000)
-        assert 900 <= bench.driver.age_ms() <= 1050
-        bench.chip.silent = False
-        bench.run(500)
-        assert bench.told == [CARDS[0], CARDS[1]]
+        bench.silence(CARDS[0], CARDS[1], 1050)
 
 
 def test_stuck_noisy_and_a_dip_of_the_supply():
