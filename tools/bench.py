@@ -14,7 +14,7 @@ from pathlib import Path
 REPO = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(REPO))
 
-from tools import bench_open, bench_tick, bench_wear  # noqa: E402
+from tools import bench_access, bench_open, bench_tick, bench_wear  # noqa: E402
 
 
 def micropython():
@@ -84,15 +84,24 @@ def tick():
     return bench_tick.measure(micropython())
 
 
+def access():
+    """A look-up in the local list of 1,000 entries: its time, and the doorman's heap."""
+    return bench_access.measure(micropython())
+
+
 def wear():
     """What 1,000 sessions erase and program of the Pico W's flash."""
     return bench_wear.measure(micropython())
 
 
 # What goes under its name into bench.json; None where something is missing.
-PARTS = (uplink, size, sim, open_ms, tick, wear)
+PARTS = (uplink, size, sim, open_ms, tick, wear, access)
 # What of a part's results misses a bar, in words.
-MISSES = {"open_ms": bench_open.misses, "wear": bench_wear.misses}
+MISSES = {
+    "open_ms": bench_open.misses,
+    "wear": bench_wear.misses,
+    "access": bench_access.misses,
+}
 
 
 def main():
