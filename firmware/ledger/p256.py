@@ -1,7 +1,7 @@
 """ECDSA on secp256r1 with SHA-256 (FIPS 186-5), in steps; imported for a signature only, see
 firmware.let_go.
 
-What computes here is a generator: it yields None after every step, at most 3 ms of an RP2040 at
+What computes here is a generator: it yields None after every step, at most 4 ms of an RP2040 at
 125 MHz (emulated), and its last value is the result. `for der in sign(key, digest): ...`
 
 What is done about side channels, and what is not. The nonce is RFC 6979's: no random number that
