@@ -10,17 +10,17 @@ import sys
 from . import port
 from .errors import BadInput
 
-# The faults' names, a list an outlet.
+# The faults' names, a list an outlet. "service": as firmware.upkeep names it in the store; a board
+# has that module's private names shortened.
 _WAITING = """
 import hal, json
-from firmware import upkeep
 from firmware.safety.faults import names
 _store = hal.load("board.json").store
-_kept = _store.load(upkeep._KEPT) or b""
+_kept = _store.load("service") or b""
 print(json.dumps([names(int.from_bytes(_kept[i : i + 4], "little"))
                   for i in range(0, len(_kept), 4)]))
 """
-_LET_GO = "_store.save(upkeep._KEPT, bytes(len(_kept)))"
+_LET_GO = '_store.save("service", bytes(len(_kept)))'
 
 
 def arguments(parser):
