@@ -255,6 +255,11 @@ def torn(entry, state, random):
         yield ("fram", 0, 0, b"")
 
 
+def fram_bytes(recorder):
+    """How many bytes went to FRAM."""
+    return sum([len(entry[3]) for entry in recorder.log if entry[0] == "fram"])
+
+
 def replay(recorder, boot, check, nth=1, seed=1, deeper=0):
     """Cut at each byte that goes to FRAM, of which one in `nth` is tried, and in each way at each
     write to flash. Every `deeper`th cut is followed by one at a random write of `boot`. Returns

@@ -5,8 +5,9 @@ answers that lie.
 
 Names: noise-A, noise-B, noise-C (24 virtual hours with one wrong sample a second, on each profile:
 no transition), nuisance (10 virtual hours of charging with what each profile's stalls give: no
-opening) and buses (each driver of hal/chips with 100,000 fuzzed answers: no exception, nothing
-implausible that is fresh, no read too long). Exit code 0: all of it held.
+opening), buses (each driver of hal/chips with 100,000 fuzzed answers: no exception, nothing
+implausible that is fresh, no read too long) and cuts (10,000 power cuts at writes of the ledger to
+FRAM and flash for each tests/unit/test_*_cuts.py: nothing lost). Exit code 0: all of it held.
 """
 
 import argparse
@@ -45,6 +46,10 @@ ANSWERS = 100000  # fuzzed, per driver
 SHORT_ANSWERS = 1000
 TURN_ANSWERS = 5000  # under one seed
 ANSWER_MS = 300  # of a day's soak, about the same work
+CUTS = 10000  # at least, per file
+SHORT_CUTS = 300
+TURN_CUTS = 1000  # under one seed
+CUT_MS = 700  # as ANSWER_MS
 
 
 def job(name, profile, for_ms, seed=1):
@@ -102,6 +107,35 @@ def fuzzed(name, answers, progress=None):
     return None
 
 
+def cutters():
+    """The files with power cuts, without test_, that have `cut(n, seed)`: it tries about so many
+    and ends with a line "N cuts tried, 0 lost".
+    """
+    folder = pile_process.REPO / "tests" / "unit"
+    return [path.stem[len("test_"):] for path in sorted(folder.glob("test_*_cuts.py"))
+            if "\ndef cut(n, seed" in path.read_text()]
+
+
+def cut(name, cuts, progress=None):
+    """Cut the power at least so often; what went wrong, in words, or None."""
+    argv, env = pile_process.command("micropython")
+    seed = done = 0
+    while done < cuts:
+        seed += 1
+        program = "import tests.unit.test_%s as test; test.cut(%d, %d)" % (
+            name, min(TURN_CUTS, cuts - done), seed)
+        ran = subprocess.run(
+            [argv[0], "-X", "heapsize=64M", *argv[1:-1], program], cwd=pile_process.REPO, env=env,
+            text=True, check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        told = re.search(r"(\d+) cuts tried, 0 lost\s*\Z", ran.stdout)
+        if ran.returncode or not told:
+            return "cut(..., %d): %s" % (seed, ran.stdout.strip()[-500:])
+        done += int(told.group(1))
+        if progress:
+            progress(min(done, cuts))
+    return None
+
+
 def problem(name, trace):
     """What moved that should not have, in words; None when nothing did."""
     state = SOAKS[name][2]
@@ -117,8 +151,8 @@ def problem(name, trace):
 
 
 def soak(plan, told=print, progress=None):
-    """Run `plan`, a list of (name, profile, virtual ms), for "buses" (name, driver, answers);
-    returns how many did not hold.
+    """Run `plan`, a list of (name, profile, virtual ms), for "buses" (name, driver, answers), for
+    "cuts" (name, file, cuts); returns how many did not hold.
 
     `told(line)` hears of each result, `progress(share)` of the share of all that is done.
     """
@@ -148,6 +182,9 @@ def soak(plan, told=print, progress=None):
                 if name == "buses":
                     wrong = fuzzed(profile, for_ms, lambda n, at=at: at(n * ANSWER_MS))
                     much = "%d answers" % for_ms
+                elif name == "cuts":
+                    wrong = cut(profile, for_ms, lambda n, at=at: at(n * CUT_MS))
+                    much = "at least %d cuts" % for_ms
                 else:
                     trace = process.run(job(name, profile, for_ms),
                                         lambda t_us, at=at: at(t_us / 1000))
@@ -181,7 +218,7 @@ def soak(plan, told=print, progress=None):
 def weight(one):
     """How much work that entry of a plan is, in virtual ms."""
     name, _, much = one
-    return much * ANSWER_MS if name == "buses" else much
+    return much * {"buses": ANSWER_MS, "cuts": CUT_MS}.get(name, 1)
 
 
 def plan_of(names, hours=None, short=False):
@@ -193,6 +230,8 @@ def plan_of(names, hours=None, short=False):
     ]
     if not names or "buses" in names:
         plan += [("buses", driver, SHORT_ANSWERS if short else ANSWERS) for driver in fuzzers()]
+    if not names or "cuts" in names:
+        plan += [("cuts", file, SHORT_CUTS if short else CUTS) for file in cutters()]
     return plan
 
 
@@ -204,7 +243,7 @@ def main():
     parser.add_argument("--short", action="store_true", help="virtual minutes, 1,000 answers")
     parser.add_argument("--hours", type=float, help="virtual hours each, instead of 24 and 10")
     args = parser.parse_args()
-    known = [*SOAKS, "buses"]
+    known = [*SOAKS, "buses", "cuts"]
     unknown = [name for name in args.names if name not in known]
     if unknown:
         parser.error("expected some of %s, found %s" % (", ".join(known), ", ".join(unknown)))

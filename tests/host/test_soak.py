@@ -11,7 +11,7 @@ from tools.host import warm
 def test_short_soak():
     told = []
     assert soak.soak(soak.plan_of([], short=True), told.append) == 0, told
-    assert len(told) == 8 + len(soak.fuzzers())
+    assert len(told) == 8 + len(soak.fuzzers()) + len(soak.cutters())
 
 
 @pytest.mark.parametrize("step", [
@@ -33,7 +33,7 @@ def test_a_soak_that_does_not_get_there_fails():
 
 
 def test_soaks_are_as_long_as_promised():
-    plan = [one for one in soak.plan_of([]) if one[0] != "buses"]
+    plan = [one for one in soak.plan_of([]) if one[0] not in ("buses", "cuts")]
     assert len(plan) == 8
     assert all(for_ms == (10 if name == "nuisance" else 24) * 3600000 for name, _, for_ms in plan)
 
@@ -42,6 +42,18 @@ def test_each_driver_gets_as_many_answers_as_promised():
     plan = soak.plan_of(["buses"])
     assert {driver for _, driver, _ in plan} >= {"bl0942", "hlw8032", "atm90e32", "ade7953"}
     assert all(one == ("buses", one[1], 100000) for one in plan)
+
+
+def test_there_are_as_many_power_cuts_as_promised():
+    plan = soak.plan_of(["cuts"])
+    assert ("cuts", "journal_cuts", 10000) in plan
+    assert all(one == ("cuts", one[1], 10000) for one in plan)
+
+
+def test_a_power_cut_that_loses_something_fails():
+    told = []
+    assert soak.soak([("cuts", "fm24", 1000)], told.append) == 1
+    assert "cut(..., 1)" in told[0]
 
 
 def test_a_driver_that_does_not_hold_fails(monkeypatch):
