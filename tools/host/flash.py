@@ -153,8 +153,7 @@ def refuse_mistakes(path, spec):
 
 def made_for(spec):
     """build.files with a bar."""
-    with port.bar("compiling", len(build.modules(spec))) as advance:
-        return build.files(spec, advance=advance)
+    return build.files(spec, bar=lambda total: port.bar("compiling", total))
 
 
 def main(args):
