@@ -140,6 +140,10 @@ def _access(station, i, add):
         add("access", "nobody is authorised: neither by a card nor by the backend")
         if station.cards.asked is not None:
             add("access", "a card is being checked: the backend has not answered yet")
+        if station.cards.expected:
+            add("access", "a card was accepted: it is for the outlet that is plugged in first")
+        if station.cards.reserved(i + 1):
+            add("access", "the outlet is kept for somebody who reserved it")
     if not backend.link.up:
         add("uplink", "no line to the backend, which decides about cards")
     elif not backend.accepted:

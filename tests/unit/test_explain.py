@@ -55,6 +55,14 @@ def test_the_backend():
     _has(_told(90000, steps), _NOBODY, ("uplink", "no line"))
     told = _told(2240, [step(1000, "plug"), step(2000, "card", uid=CARD)])
     _has(told, _NOBODY, ("access", "a card is being checked"))
+    payload = {
+        "id": 1,
+        "evseId": 1,
+        "expiryDateTime": "2026-01-01T00:01:00Z",
+        "idToken": {"idToken": "A", "type": "Central"},
+    }
+    reserve = step(500, "backend", message=[2, "r", "ReserveNow", payload])
+    _has(_told(3000, [reserve, step(2000, "plug")]), _NOBODY, ("access", "reserved"))
     told = _told(60, [], ticks_start_ms=7)
     assert any(r["source"] == "uplink" for r in told), told
 
