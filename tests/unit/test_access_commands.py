@@ -372,3 +372,32 @@ def test_no_token_is_written_or_told_beyond_its_message():
                 token.encode() not in data
                 and bytes.fromhex(token if len(token) % 2 == 0 else token + "0") not in data
             ), (name, token)
+
+
+def test_with_two_free_outlets_the_plug_says_which():
+    steps = [
+        step(2000, "card", uid=CARD),
+        step(4000, "card", uid=OTHER),
+        step(10000, "plug", r_ohm=882, outlet=2),
+        step(20000, "card", uid=CARD),
+    ]
+    trace, station = simulate(30000, steps, outlets=2)
+    assert _decisions(trace) == [
+        ("accepted", "the backend says: Accepted"),
+        ("ignored", "another card waits for its plug"),
+        ("stopped", "its own card"),
+    ]
+    (started,) = trace.messages("TransactionEvent", "Started")
+    assert started["evse"]["id"] == 2
+    lit = [(line.get("outlet", 1), line["value"]) for line in trace.of("signal")]
+    assert (1, "expecting") in lit and (2, "expecting") in lit
+    assert not trace.of("contactor", outlet=None, closed=True)
+    assert trace.of("contactor", outlet=2, closed=True) and not station.errors
+
+
+def test_a_storm_of_cards_is_slowed_down_and_told():
+    steps = [step(2000 + 1000 * i, "card", uid="%08X" % (0xC0FFEE00 + i)) for i in range(40)]
+    trace, station = simulate(45000, steps)
+    # 5 at once, and then 1, 2, 4, 8 and 16 s after one another.
+    assert len(trace.messages("Authorize")) == 10 and not station.errors
+    assert len(trace.of("security")) == 1

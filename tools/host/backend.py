@@ -46,6 +46,8 @@ class Backend:
             "TransactionEvent": self._transaction_event,
             "Heartbeat": lambda payload: {"currentTime": now()},
             "StatusNotification": lambda payload: {},
+            "ReservationStatusUpdate": lambda payload: {},
+            "SecurityEventNotification": lambda payload: {},
         }
         self._client = Client(host, port, "backend-" + uuid.uuid4().hex[:8],
                               ["%s/%s/%s" % (root, station, end) for end in ("up", "state")],
