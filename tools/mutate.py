@@ -256,13 +256,13 @@ def first_failing(path, tree, order):
     return -1
 
 
-def seconds(path, order):
-    """How long each test takes on the original, in which none may fail."""
-    put_in_place(path, ast.parse(source(path)), order)
+def seconds(tests):
+    """How long each test takes on the originals, in which none may fail."""
     found = []
-    for file, test in order:
+    for file, test in tests:
+        module = importlib.import_module(file)
         start = time.process_time()
-        getattr(sys.modules[file], test)()
+        getattr(module, test)()
         found.append(time.process_time() - start)
     return found
 
@@ -292,21 +292,23 @@ def answer(reader):
     return json.loads(text) if text else None
 
 
-def quickest_first(path):
-    order = list(tests_of(path))
-    pid, reader = start(seconds, path, order)
-    took = answer(reader)
+def quickest_first(paths):
+    """{path: its tests, the quickest first} for each of `paths`."""
+    tests = sorted({test for path in paths for test in tests_of(path)})
+    pid, reader = start(seconds, tests)
+    told = answer(reader)
     os.waitpid(pid, 0)
-    if took is None:
-        raise SystemExit("mutate: the tests fail on %s as it is: expected them to pass" % path)
-    return [test for _, test in sorted(zip(took, order))]
+    if told is None:
+        raise SystemExit("mutate: the tests fail on the originals: expected them to pass")
+    took = dict(zip(tests, told))
+    return {path: sorted(tests_of(path), key=lambda test: (took[test], test)) for path in paths}
 
 
 def run(chosen, jobs, out):
     """(mutant, was it caught?) for each of `chosen`."""
     waiting = list(chosen)
     running = {}
-    orders = {path: quickest_first(path) for path in {mutant.path for mutant in chosen}}
+    orders = quickest_first({mutant.path for mutant in chosen})
     while waiting or running:
         while waiting and len(running) < jobs:
             mutant = waiting.pop(0)

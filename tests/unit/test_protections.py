@@ -146,7 +146,7 @@ def test_failing_to_close():
 def test_stalls_open_by_the_hold_and_recover():
     for profile in _PROFILES:
         for for_ms in (50, 100, 400, 5000, 60000):
-            trace, _ = _trip("stall", profile, 120000 + for_ms, for_ms=for_ms)
+            trace, _ = _trip("stall", profile, 45000 + for_ms, for_ms=for_ms)
             if for_ms > 60:
                 opened = trace.ms("contactor", 7000, closed=False) - 7000
                 assert opened <= 80, (profile, for_ms, opened)
