@@ -1,8 +1,10 @@
 """The scenarios of tests/scenarios (shared facts, peers 5c; the number begins the name): each runs
-through `sim` under both interpreters on both profiles, whose traces must be the same bytes, and
-keeps what its check below expects.
+through `sim` on both profiles, and on CPython in one process for all (that `sim` does the same
+there, tests/host/test_sim.py says). The traces must be the same bytes, and keep what the check
+below expects.
 """
 
+import atexit
 import concurrent.futures
 import functools
 import json
@@ -11,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tools.host import scenario, sim
+from tools.host import scenario, sim, warm
 from tools.host.requirements import (
     chain,
     clear,
@@ -38,7 +40,6 @@ from tools.host.requirements import (
 
 SCENARIOS = Path(__file__).parents[1] / "scenarios"
 PROFILES = ("rp2040", "esp32")
-INTERPRETERS = ("micropython", "cpython")
 # From the plant's event to the contactor's command, a wrong sample in the way included.
 FAST_MS = {"rp2040": 6, "esp32": 30}
 TICK_MS = {"rp2040": 2, "esp32": 10}
@@ -71,20 +72,26 @@ def expects(*names):
 
 
 @functools.cache
+def cpython():
+    """A process for all scenarios: to start one takes longer than most scenarios do."""
+    process = warm.Warm("cpython")
+    atexit.register(process.__exit__)
+    return process
+
+
+@functools.cache
 def lines(name, profile):
     """The trace of a scenario on a profile, the same under both interpreters."""
     checked = dict(scenario.load(SCENARIOS / (name + ".json")), profile=profile)
 
-    def run(interpreter):
-        with tempfile.TemporaryDirectory(prefix="voltpile-") as directory:
-            trace = Path(directory) / "trace.jsonl"
-            code, _, _ = sim.run(checked, trace, interpreter)
-            assert code == 0, interpreter
-            return trace.read_bytes()
-
-    with concurrent.futures.ThreadPoolExecutor(2) as pool:
-        first, second = pool.map(run, INTERPRETERS)
-    assert first == second, "the interpreters differ"
+    with concurrent.futures.ThreadPoolExecutor(1) as pool, \
+            tempfile.TemporaryDirectory(prefix="voltpile-") as directory:
+        second = pool.submit(cpython().run, {"scenario": checked}, raw=True)
+        file = Path(directory) / "trace.jsonl"
+        code, _, _ = sim.run(checked, file, "micropython")
+        assert code == 0
+        first = file.read_text()
+        assert first == "".join(second.result()), "the interpreters differ"
     trace = [json.loads(line) for line in first.splitlines()]
     assert trace[-1]["what"] == "end"
     assert not [line for line in trace if line["what"] == "error"]

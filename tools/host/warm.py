@@ -34,8 +34,9 @@ class Warm:
         self.process.stdout.close()
         self.errors.close()
 
-    def run(self, job, progress=None):
-        """The trace of one job, as a list of dicts; raises Failed when the pile breaks.
+    def run(self, job, progress=None, raw=False):
+        """The trace of one job, as a list of dicts, or of its lines as they are (`raw`); raises
+        Failed when the pile breaks.
 
         `progress(t_us)` hears of the virtual time when the job asks for that.
         """
@@ -53,7 +54,7 @@ class Warm:
             if line["what"] == "done":
                 return lines
             if line["what"] != "progress":
-                lines.append(line)
+                lines.append(text if raw else line)
             elif progress:
                 progress(line["t_us"])
         self.process.wait()
