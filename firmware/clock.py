@@ -2,6 +2,8 @@
 it.
 """
 
+from struct import pack
+
 from firmware import let_go
 from firmware.ticks import diff
 
@@ -13,6 +15,10 @@ class WallClock:
 
     def __init__(self, now_ms):
         self.uptime_ms = 0
+        self.boot = 0  # number of this boot, once firmware.ledger.recovery has counted it
+        self.boots = ()  # former ones: (number, Unix time of the start or None, last ms)
+        self.start_ms = None  # Unix time at boot as it was first told: it stays
+        self.journal = None  # what still has to learn the date
         self._last_ms = now_ms
         self._epoch_ms = None  # Unix time at boot, once known
 
@@ -31,6 +37,14 @@ class WallClock:
         ValueError.
         """
         self._epoch_ms = parse(text) - self.uptime_ms
+        if self.start_ms is None:
+            self.start_ms = self._epoch_ms
+        if self.journal:
+            try:
+                self.journal.append(pack("<BIq", 3, self.boot, self.start_ms))
+                self.journal = None
+            except OSError:
+                pass  # the next time
 
     def unix_ms(self, uptime_ms):
         """Unix time in ms of the moment `uptime_ms` after boot, also of moments before the date

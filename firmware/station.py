@@ -3,11 +3,12 @@ it together.
 """
 
 from firmware.clock import WallClock
-from firmware.safety.core import CLOSINGS, ERRORS, LEASE, TICKS
+from firmware.safety.core import CLOSINGS, DRIVE, ERRORS, LEASE, TICKS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from firmware.access.cards import Doorman
+    from firmware.ledger.journal import Journal
     from firmware.safety.blackbox import Records
     from firmware.upkeep import Upkeep
     from firmware.uplink.backend import Backend
@@ -24,6 +25,7 @@ class Station:
     """
 
     if TYPE_CHECKING:  # what wiring.wire sets
+        journal: Journal
         backend: Backend
         cards: Doorman
         receipt_keys: "tuple[bytes, bytes] | None"  # private and public; None: none are signed
@@ -46,6 +48,7 @@ class Station:
         self._record = board.log.record
         self.wall = WallClock(board.clock.ticks_ms())
         self.rests = []
+        self.needs = []  # functions: the oldest record of the journal that somebody needs
         wiring.wire(self, board, config)
         self._reported = [""] * len(self.outlets)  # connectorStatus, as last told to the backend
         self._offered_ma = [0] * len(self.outlets)
@@ -87,6 +90,20 @@ class Station:
                 # One service that stumbles must not keep the others, nor the outlets' lease, from
                 # going on.
                 self._stumble(error)
+
+    def closed(self):
+        """Whether any contactor may be closed: nothing is written to flash then."""
+        for core in self.cores:
+            if core.cells[DRIVE]:
+                return True
+        return any(place.contactor.closed() for place in self.board.outlets)
+
+    def keep(self, now_ms):
+        """Let go of what nobody needs of the journal."""
+        needed = min([needs() for needs in self.needs])
+        if needed > self.journal.first:
+            self.journal.release(needed)
+        self.journal.tick(now_ms)
 
     def _stumble(self, error):
         self.errors += 1

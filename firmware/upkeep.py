@@ -151,7 +151,7 @@ class Upkeep:
 
     def _stop(self, sessions):
         for session in sessions:
-            session.stop("ImmediateReset", "ResetCommand")
+            session.stop("ImmediateReset", "ResetCommand", True)
 
     def reset(self, evse_id, at_once, reason=""):
         """Reset outlet `evse_id` (from 1): what unplugging lets go of is let go. None: start the

@@ -3,6 +3,8 @@
 from firmware import VERSION, let_go
 from firmware.access import opening
 from firmware.energy.limits import PILOT, Limits
+from firmware.ledger import bounds, durable, recovery
+from firmware.ledger.register import Register
 from firmware.ledger.session import Session
 from firmware.outlet.ac import AcOutlet
 from firmware.outlet.rest import Rest
@@ -20,13 +22,26 @@ def wire(station, board, config):
     """Give the new `station` its outlets and services. Raises ValueError for a configuration that
     the board cannot be.
     """
+    for name in ("bounds", "durable", "events", "recovery"):
+        let_go("firmware.ledger." + name)
+    cut = config["after_power_cut"]
+    if cut not in ("end", "resume"):
+        raise ValueError("config: after_power_cut: expected end or resume, found %r" % cut)
+    journal, cells = durable.open(board, len(board.outlets), station.closed)
+    wall = station.wall
     nonce = board.nonce()
     who = {"vendorName": board.vendor, "model": board.model, "firmwareVersion": VERSION}
     record = board.log.record
     upkeep = Upkeep(board, station.cores, station.sessions, lambda: backend.outbox.owes)
     reason = board.boot_reason
     sessions = station.sessions
-    backend = Backend(config, who, reason, nonce, station.wall, sessions, upkeep, record)
+    try:
+        recovery.count_boot(journal, cells[-1], wall)
+    except OSError as error:
+        record("error", problem="journal: %r" % error)
+    wall.journal = station.journal = journal
+    backend = Backend(config, who, reason, nonce, wall, sessions, upkeep, record, journal)
+    station.needs.append(backend.outbox.needs)
     station.receipt_keys = None
     if config["receipts"]:
         from firmware.ledger import receipt
@@ -67,12 +82,14 @@ def wire(station, board, config):
             Session(
                 len(station.cores),
                 outlet,
-                place.meter,
+                Register(place.meter),
                 place.contactor,
                 config,
-                station.wall,
-                nonce,
-                backend.outbox,
+                bounds.points(config, place.phases),
+                journal,
+                cells[len(sessions)],
+                wall,
+                lambda: backend.ready,
             )
         )
     upkeep.restore()
@@ -83,9 +100,14 @@ def wire(station, board, config):
     station.cards = backend.doorman = opening.open(station)
     for name in ("opening", "entries", "reserve", "tokens"):
         let_go("firmware.access." + name)
+    for session in sessions:
+        session.digest = station.cards.digest
+    why = "PowerLoss" if reason == "PowerUp" else "Reboot"
+    recovery.recover(sessions, journal, cells, cut == "resume", why, record)
     station.ticks = [core.tick for core in station.cores] + [box.note for box in boxes]
     services = [device.tick for device in board.devices]
     services += [session.tick for session in station.sessions]
+    services.append(station.keep)
     services += [station.cards.tick, station.report, backend.tick, station.records.tick]
     services += [signal.tick for signal in station.signals]
     station.services = services + [upkeep.tick]

@@ -32,6 +32,10 @@ class _File:
         self.lines = []
 
     def write(self, line):
+        if '"medium": "fram"' in line:
+            return  # so many that they would fill the heap
+        if '"medium": "flash"' in line and '"closed": true' in line:
+            raise RuntimeError("written while a contactor is closed: " + line)
         self.lines.append(line)
 
     def flush(self):
@@ -68,15 +72,22 @@ class Lines:
         ]
 
     def messages(self, action=None, event=None):
-        """The payloads of the CALLs that were sent, in order, re-sends left out."""
-        return [
-            line["message"][3]
-            for line in self.of("uplink")
-            if line["message"][0] == 2
-            and not line.get("dup")
-            and action in (None, line["message"][2])
-            and event in (None, line["message"][3].get("eventType"))
-        ]
+        """The payloads of the CALLs that were sent, in order, re-sends left out, also those of a
+        later boot.
+        """
+        found = []
+        seen = set()
+        for line in self.of("uplink"):
+            kind, message_id = line["message"][:2]
+            if kind != 2 or message_id in seen:
+                continue
+            seen.add(message_id)
+            if action in (None, line["message"][2]) and event in (
+                None,
+                line["message"][3].get("eventType"),
+            ):
+                found.append(line["message"][3])
+        return found
 
     def answers(self):
         """The CALLRESULTs and CALLERRORs that the station gave, in order."""

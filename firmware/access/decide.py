@@ -146,10 +146,7 @@ def begin(door, who, group, evse_id):
     """Start the session of `who` at outlet `evse_id`."""
     token, kind, _, remote_id, digest, _ = who
     session = door.sessions[evse_id - 1]
-    session.start(token, kind, remote_id=remote_id)
-    session.token = digest
-    session.group = group
-    if door.reservations:
+    if session.start(token, kind, group, remote_id) and door.reservations:
         door.get("reserve").used(door, evse_id, digest, group)
 
 

@@ -28,7 +28,7 @@ class Backend:
     if TYPE_CHECKING:  # what wiring.wire sets
         doorman: Doorman
 
-    def __init__(self, config, who, boot_reason, nonce, wall, sessions, upkeep, record):
+    def __init__(self, config, who, boot_reason, nonce, wall, sessions, upkeep, record, journal):
         self.link = Link(
             config["station_id"],
             config["root"],
@@ -39,7 +39,8 @@ class Backend:
         self.link.on_up = self._up
         self.link.on_down = self._down
         self.link.on_message = self._message
-        self.outbox = Outbox(nonce, record)
+        alone = not config["broker"]
+        self.outbox = Outbox(nonce, record, journal, wall, self._answered, alone)
         self.accepted = False  # the backend has accepted this boot
         self._who = {"reason": boot_reason, "chargingStation": who}
         self.wall = wall
@@ -81,6 +82,11 @@ class Backend:
             elif not self.outbox.has("Heartbeat"):
                 self.outbox.add("Heartbeat", _nothing, None, self._beaten)
         self.outbox.tick(now_ms, self._publish, None if self.accepted else "BootNotification")
+
+    def _answered(self, tx, result):
+        for session in self.sessions:
+            if session.tx == tx:
+                session.answered(result)
 
     def _publish(self, payload):
         return self.link.publish(payload, None)

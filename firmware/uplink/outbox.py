@@ -1,113 +1,166 @@
 """CALLs on their way to the backend: sent in order, many at a time, kept until their CALLRESULT.
 
-A CALL of a group (a transaction's events) stays until it is answered, and is re-sent under the
-same message id with the same content; after _TRIES CALLERRORs it moves to the dead letters. While
-it is being tried again nothing newer of its group goes out. Any other CALL may be dropped, and
-says so to whoever asked.
+What must arrive lies in the journal (records of the kinds 1 and 5, see firmware.ledger.events) and
+is read from there when it is sent; here is only what was sent and not answered yet. It is sent
+again under the same message id with the same content, also after a reboot; after _TRIES CALLERRORs
+it becomes a dead letter, a record of kind 4. While an event is being tried again nothing newer of
+its transaction goes out. Any other CALL is kept in memory, and may be dropped, and says so to
+whoever asked.
 """
 
 from micropython import const
 
+from firmware import let_go
 from firmware.ticks import diff
 from firmware.uplink.ocpp import CALL, encode
 
-_OUTSTANDING = const(16)  # CALLs without an answer at a time
-_CROWDED = const(64)  # more waiting than this: samples and state changes are left out, see Session
+_OUTSTANDING = const(16)  # CALLs of the journal without an answer at a time
+_MOST = const(16)  # others that wait or have no answer
+_AT_ONCE = const(4)  # messages made in one turn: each takes some 20 ms
+_LOOKS = const(16)  # records looked at in one turn: each takes a ms
 _ANSWER_MS = const(30000)  # without an answer by then the CALL is sent again
 _RETRY_MS = const(1000)  # after the first CALLERROR; twice that after the second
-_TRIES = const(3)  # CALLERRORs that a CALL of a group may get
-_DEAD_LETTERS = const(16)
+_TRIES = const(3)  # CALLERRORs that a CALL of the journal may get
+_EVENT = const(1)  # kinds of records
+_SECURITY = const(5)
 
 
 class _Call:
-    def __init__(self, message_id, action, build, argument, on_result, group):
-        self.id = message_id
-        self.action = action
-        self.build = build
-        self.argument = argument
-        self.on_result = on_result
-        self.group = group
-        self.text = None
-        self.sent = self.dup = False
-        self.sent_ms = self.errors = 0
+    sent = dup = False
+    sent_ms = errors = 0
+
+    def __init__(self, key, group, what: tuple = ()):
+        self.key = key  # its message id, or its number in the journal
+        self.group = group  # transaction, or 0; None: it is not of the journal
+        self.what = what  # action, build, argument, on_result
 
 
 class Outbox:
-    """`nonce` begins every message id; `record(what, **fields)` takes note of what is handed to
-    the line.
+    """`nonce` begins the message ids of what is not in the `journal`; `record(what, **fields)`
+    takes note of what is handed to the line; `wall` dates. `on_answer(tx, payload)` hears of the
+    CALLRESULT to a transaction's event. `alone`: there is no backend.
     """
 
-    def __init__(self, nonce, record):
-        self.dead_letters = []  # (id, action, error code), the newest _DEAD_LETTERS
+    def __init__(self, nonce, record, journal, wall, on_answer, alone=False):
         self._nonce = nonce
         self._record = record
+        self._journal = journal
+        self._wall = wall
+        self._on_answer = on_answer
+        self._alone = alone
         self._calls = []
+        self._kept = []  # those of the journal that were sent, or wait for one before them
+        self._cursor = journal.first  # the first record that was not looked at
         self._count = 0
         self._now_ms = 0
 
     @property
-    def crowded(self):
-        """Whether whoever can leave a message out should."""
-        return len(self._calls) >= _CROWDED
-
-    @property
     def owes(self):
-        """Whether a CALL of a group has not been answered yet."""
-        return any(call.group is not None for call in self._calls)
+        """Whether something of the journal has not been answered yet."""
+        return self.needs() < self._journal.next
 
-    def add(self, action, build, argument=None, on_result=None, group=None):
-        """Queue a CALL whose payload is `build(argument)`, made when it is first sent.
+    def needs(self):
+        """The number of the oldest record of the journal that is needed here."""
+        if self._alone:
+            return self._journal.next
+        return self._kept[0].key if self._kept else self._cursor
+
+    def add(self, action, build, argument=None, on_result=None):
+        """Queue a CALL whose payload is `build(argument)`, made when it is sent.
 
         `on_result(payload)` gets the CALLRESULT's payload, or None where there will be none.
-        Returns whether it was taken: only what has no group can be refused.
+        Returns whether it was taken.
         """
-        if self.crowded and group is None:
+        if len(self._calls) >= _MOST:
             return False
         self._count += 1
-        message_id = "%s-%d" % (self._nonce, self._count)
-        self._calls.append(_Call(message_id, action, build, argument, on_result, group))
+        what = action, build, argument, on_result
+        self._calls.append(_Call("%s-c%d" % (self._nonce, self._count), None, what))
         return True
 
     def has(self, action):
-        """Whether a CALL of this action waits or is under way."""
-        return any(call.action == action for call in self._calls)
+        """Whether such a CALL, not of the journal, waits or is under way."""
+        return any(call.what[0] == action for call in self._calls)
 
     def tick(self, now_ms, publish, only=None):
         """Hand to the line what may go: `publish(bytes)` says whether it took the message. `only`:
         nothing but this action.
         """
         self._now_ms = now_ms
-        outstanding = 0
-        held = []
         for call in self._calls[:]:
-            if (only and call.action != only) or call.group in held:
+            action, build, argument, _ = call.what
+            if only and action != only:
                 continue
-            waited_ms = diff(now_ms, call.sent_ms)
-            if call.errors:
-                held.append(call.group)
-                if not call.sent and waited_ms < _RETRY_MS * call.errors:
-                    continue
-            if call.sent and waited_ms >= _ANSWER_MS:
-                if call.group is None:
-                    self._end(call, None)
-                    continue
-                call.sent = False
             if not call.sent:
-                if outstanding >= _OUTSTANDING or not self._send(call, publish):
+                if not self._send(call, call.key, action, build(argument), publish):
                     return
-            outstanding += 1
+            elif diff(now_ms, call.sent_ms) >= _ANSWER_MS:
+                self._end(call, None)
+        if not only and (self._kept or self._cursor < self._journal.next):
+            try:
+                self._journaled(now_ms, publish)
+            except OSError:
+                pass  # the memory does not answer now
 
-    def _send(self, call, publish):
-        if call.text is None:
-            call.text = encode([CALL, call.id, call.action, call.build(call.argument)])
-        if not publish(call.text.encode()):
+    def _journaled(self, now_ms, publish):
+        journal = self._journal
+        events = None
+        left = _AT_ONCE
+        looks = _LOOKS
+        held = []  # transactions of which one was refused
+        i = 0
+        while left and looks:
+            if i < len(self._kept):
+                call = self._kept[i]
+                i += 1
+                waited_ms = diff(now_ms, call.sent_ms)
+                if call.group in held:
+                    continue
+                if call.errors:
+                    held.append(call.group)
+                    if not call.sent and waited_ms < _RETRY_MS * call.errors:
+                        continue
+                if call.sent and waited_ms < _ANSWER_MS:
+                    continue
+                record = journal.read(call.key)
+            elif len(self._kept) < _OUTSTANDING and self._cursor < journal.next:
+                record = journal.read(self._cursor)
+                looks -= 1
+                call = None
+                if record and record[0] in (_EVENT, _SECURITY):
+                    group = int.from_bytes(record[18:22], "little") if record[0] == _EVENT else 0
+                    call = _Call(self._cursor, group)
+                    self._kept.append(call)
+                    i += 1
+                self._cursor += 1
+                if not call or call.group in held:
+                    continue
+            else:
+                return
+            left -= 1
+            if not events:
+                events = _events()
+            try:
+                action, payload = events.call(journal, self._wall, call.key, record)
+            except ValueError:
+                # It cannot be told, today or ever; the others can.
+                self._bury(call, "InternalError")
+                return
+            if not self._send(call, self._id(call), action, payload, publish):
+                return
+
+    def _id(self, call):
+        return "%s-%d" % (self._journal.id, call.key)
+
+    def _send(self, call, message_id, action, payload, publish):
+        text = encode([CALL, message_id, action, payload])
+        if not publish(text.encode()):
             return False
         if call.dup:
-            self._record("uplink", message=call.text, dup=True)
+            self._record("uplink", message=text, dup=True)
         else:
-            self._record("uplink", message=call.text)
-        call.sent = True
-        call.dup = True
+            self._record("uplink", message=text)
+        call.sent = call.dup = True
         call.sent_ms = self._now_ms
         return True
 
@@ -115,28 +168,47 @@ class Outbox:
         """Take the answer to a CALL: `payload` of a CALLRESULT, or the `error` code of a
         CALLERROR. Unknown ids change nothing.
         """
-        for call in self._calls:
-            if call.id == message_id and call.dup:
+        for call in self._calls + self._kept:
+            kept = call.group is not None
+            if call.dup and message_id == (self._id(call) if kept else call.key):
                 self._record("result", id=message_id, error=error)
-                if error is not None and call.group is not None:
+                if not kept:
+                    self._end(call, payload if error is None else None)
+                elif error is None:
+                    self._kept.remove(call)
+                    if call.group:
+                        self._on_answer(call.group, payload)
+                else:
                     call.errors += 1
                     call.sent = False
                     call.sent_ms = self._now_ms
-                    if call.errors < _TRIES:
-                        return
-                    self.dead_letters.append((call.id, call.action, error))
-                    del self.dead_letters[:-_DEAD_LETTERS]
-                self._end(call, payload if error is None else None)
+                    if call.errors >= _TRIES:
+                        self._bury(call, error)
                 return
+
+    def _bury(self, call, error):
+        if _events().bury(self._journal, call.key, error):
+            self._record("dead_letter", id=self._id(call), error=error)
+            self._kept.remove(call)
 
     def line_lost(self):
         """Every unanswered CALL is to be sent again on the next connection."""
-        for call in self._calls[:]:
-            if call.sent and call.group is None:
-                self._end(call, None)
+        for call in self._kept:
             call.sent = False
+        for call in self._calls[:]:
+            if call.sent:
+                self._end(call, None)
 
     def _end(self, call, payload):
         self._calls.remove(call)
-        if call.on_result:
-            call.on_result(payload)
+        on_result = call.what[3]
+        if on_result:
+            on_result(payload)
+
+
+def _events():
+    try:
+        from firmware.ledger import events
+    finally:
+        let_go("firmware.ledger.events")
+    return events

@@ -1,8 +1,12 @@
-"""CALLs in order, many at a time, kept until answered."""
+"""CALLs in order, many at a time, kept until answered: those of the journal beyond a reboot."""
 
 import json
+from struct import pack
 
+from firmware.clock import WallClock
+from firmware.ledger import events
 from firmware.uplink.outbox import Outbox
+from tests.journals import Journal
 
 
 class _Line:
@@ -10,6 +14,7 @@ class _Line:
         self.taken = []
         self.open = True
         self.lines = []
+        self.answers = []
 
     def publish(self, payload):
         if self.open:
@@ -19,46 +24,113 @@ class _Line:
     def record(self, what, **fields):
         self.lines.append((what, fields))
 
+    def answered(self, tx, payload):
+        self.answers.append((tx, payload))
 
-def _outbox(n, transactional=True, on_result=None):
+
+def _wall():
+    wall = WallClock(0)
+    wall.set("2026-01-01T00:00:00Z")
+    wall.boot = 1
+    return wall
+
+
+def record(seq, tx=7, kind=1, trigger="ChargingStateChanged", flags=events.DATED, boot=1, ms=None):
+    """A record of an event."""
+    time = 1767225600000 + seq * 1000 if ms is None else ms
+    return pack("<BBIq4BII", 1, kind | flags, boot, time, 1, 2, 1, 1, tx, seq) + trigger.encode()
+
+
+def _outbox(n, journal=None):
     line = _Line()
-    outbox = Outbox("b", line.record)
+    journal = journal or Journal()
+    outbox = Outbox("b", line.record, journal, _wall(), line.answered)
     for i in range(n):
-        outbox.add(
-            "TransactionEvent",
-            lambda i: {"seqNo": i},
-            i,
-            on_result,
-            "t" if transactional else None,
-        )
+        journal.append(record(i))
     return outbox, line
 
 
+def _ticks(outbox, line, now_ms, n=6):
+    for _ in range(n):
+        outbox.tick(now_ms, line.publish)
+
+
 def _seqs(line):
-    return [message[3]["seqNo"] for message in line.taken]
+    return [message[3].get("seqNo") for message in line.taken]
 
 
 def test_pipelined_in_order_and_bounded():
     outbox, line = _outbox(40)
     outbox.tick(0, line.publish)
+    assert _seqs(line) == list(range(4))  # a turn of the main loop is short
+    _ticks(outbox, line, 0)
     assert _seqs(line) == list(range(16))
     for i in range(1, 5):
-        outbox.result("b-%d" % i, {})
-    outbox.tick(20, line.publish)
+        outbox.result("j1-%d" % i, {})
+    _ticks(outbox, line, 20)
     assert _seqs(line) == list(range(20))
+    assert line.answers == [(7, {})] * 4
+
+
+def test_the_journal_may_let_go_of_what_was_answered_only():
+    outbox, line = _outbox(5)
+    assert outbox.needs() == 1 and outbox.owes
+    _ticks(outbox, line, 0)
+    outbox.result("j1-2", {})
+    assert outbox.needs() == 1
+    outbox.result("j1-1", {})
+    assert outbox.needs() == 3
+    for i in (3, 4, 5):
+        outbox.result("j1-%d" % i, {})
+    assert outbox.needs() == 6 and not outbox.owes
+
+
+def test_records_of_others_are_passed_over():
+    outbox, line = _outbox(0)
+    journal = outbox._journal
+    for kind in (2, 3, 4, 6):
+        for _ in range(10):
+            journal.append(bytes([kind]) + bytes(30))
+    journal.append(record(0))
+    _ticks(outbox, line, 0, 2)
+    assert not line.taken  # many records take their time
+    _ticks(outbox, line, 0, 2)
+    assert _seqs(line) == [0] and outbox.needs() == 41
+
+
+def test_a_station_without_a_backend_owes_nothing():
+    line = _Line()
+    journal = Journal()
+    journal.append(record(0))
+    outbox = Outbox("b", line.record, journal, _wall(), line.answered, True)
+    assert outbox.needs() == 2 and not outbox.owes
 
 
 def test_resent_with_the_same_id_and_dup_after_the_line_was_lost():
     outbox, line = _outbox(3)
     outbox.tick(0, line.publish)
-    outbox.result("b-1", {})
+    outbox.result("j1-1", {})
     outbox.line_lost()
     outbox.tick(100, line.publish)
     assert _seqs(line) == [0, 1, 2, 1, 2]
-    assert line.taken[1][1] == line.taken[3][1]
+    assert line.taken[1] == line.taken[3]
     assert [fields.get("dup", False) for what, fields in line.lines if what == "uplink"] == [
         False
     ] * 3 + [True] * 2
+
+
+def test_resent_with_the_same_id_and_content_after_a_reboot():
+    journal = Journal()
+    outbox, line = _outbox(3, journal)
+    outbox.tick(0, line.publish)
+    outbox.result("j1-1", {})
+    journal.release(outbox.needs())
+    outbox, again = _outbox(0, journal)
+    outbox.tick(0, again.publish)
+    assert again.taken == line.taken[1:]
+    outbox.result("j1-2", {})
+    outbox.result("j1-3", {})
+    assert outbox.needs() == 4
 
 
 def test_resent_when_no_answer_comes_also_across_the_wrap():
@@ -75,29 +147,50 @@ def test_callerrors_end_in_the_dead_letters_after_three_tries():
     outbox, line = _outbox(1)
     for i in range(3):
         outbox.tick(i * 2000, line.publish)
-        outbox.result("b-1", None, "InternalError" if i else "")
+        outbox.result("j1-1", None, "InternalError" if i else "")
     outbox.tick(90000, line.publish)
     assert len(line.taken) == 3
-    assert outbox.dead_letters == [("b-1", "TransactionEvent", "InternalError")]
+    dead = outbox._journal.read(2)
+    assert dead == b"\4\1\0\0\0\x0dInternalError" + record(0)
+    assert outbox.needs() == 3
 
 
-def test_what_is_not_transactional_may_be_dropped_and_says_so():
+def test_a_dead_letter_that_cannot_be_kept_is_tried_on():
+    outbox, line = _outbox(1, Journal(1))
+    for i in range(5):
+        outbox.tick(i * 5000, line.publish)
+        outbox.result("j1-1", None, "InternalError")
+    assert len(line.taken) == 5 and outbox.owes
+    outbox._journal.room = 5
+    outbox.tick(90000, line.publish)
+    outbox.result("j1-1", None, "InternalError")
+    outbox.tick(90020, line.publish)
+    assert not outbox.owes
+
+
+def test_what_is_not_of_the_journal_may_be_dropped_and_says_so():
     results = []
-    outbox, line = _outbox(1, False, results.append)
+    outbox, line = _outbox(0)
+    outbox.add("Heartbeat", lambda i: {"seqNo": i}, 5, results.append)
     outbox.tick(0, line.publish)
     outbox.tick(30000, line.publish)
-    assert results == [None] and len(line.taken) == 1
-    outbox, line = _outbox(1, False, results.append)
-    outbox.tick(0, line.publish)
+    assert results == [None] and _seqs(line) == [5]
+    outbox.add("Heartbeat", lambda i: {}, 5, results.append)
+    outbox.tick(40000, line.publish)
     outbox.line_lost()
     assert results == [None, None]
 
 
-def test_full_refuses_only_what_can_be_left_out():
-    outbox, line = _outbox(64)
-    assert outbox.crowded
-    assert not outbox.add("Heartbeat", dict)
-    assert outbox.add("TransactionEvent", dict, group="t")
+def test_it_is_bounded_and_refuses_what_is_more():
+    outbox, line = _outbox(100)
+    line.open = False
+    for i in range(20):
+        assert outbox.add("Heartbeat", lambda _: {}) == (i < 16)
+    _ticks(outbox, line, 0)
+    assert len(outbox._calls) == 16 and len(outbox._kept) <= 16
+    line.open = True
+    _ticks(outbox, line, 20)
+    assert len(line.taken) == 32
 
 
 def test_a_line_that_takes_nothing_loses_nothing():
@@ -111,11 +204,11 @@ def test_a_line_that_takes_nothing_loses_nothing():
 
 def test_answers_nobody_waits_for_change_nothing():
     outbox, line = _outbox(1)
-    outbox.result("b-1", {})  # not even sent
+    outbox.result("j1-1", {})  # not even sent
     outbox.result("x", None, "InternalError")
     outbox.tick(0, line.publish)
-    outbox.result("b-1", {})
-    outbox.result("b-1", {})
+    outbox.result("j1-1", {})
+    outbox.result("j1-1", {})
     assert _seqs(line) == [0]
     assert len([what for what, _ in line.lines if what == "result"]) == 1
 
@@ -128,31 +221,71 @@ def test_boot_goes_first():
 
 
 def test_nothing_newer_of_a_transaction_overtakes_one_that_was_refused():
-    outbox, line = _outbox(20)
-    outbox.add("TransactionEvent", lambda _: {"seqNo": "other"}, None, None, "u")
-    outbox.tick(0, line.publish)
-    outbox.result("b-1", {})
-    outbox.result("b-2", None, "InternalError")
+    outbox, line = _outbox(8)
+    _ticks(outbox, line, 0)
+    outbox._journal.append(record(8))
+    outbox._journal.append(record(0, 9))
+    outbox.result("j1-1", {})
+    outbox.result("j1-2", None, "InternalError")
     outbox.tick(20, line.publish)
-    assert _seqs(line)[16:] == ["other"]
+    assert _seqs(line)[8:] == [0]
     outbox.tick(1000, line.publish)
-    assert _seqs(line)[17:] == [1]
-    outbox.result("b-2", {})
+    assert _seqs(line)[9:] == [1]
+    outbox.result("j1-2", {})
     outbox.tick(1020, line.publish)
-    assert _seqs(line)[18:20] == [16, 17]
+    assert _seqs(line)[10:] == [8]
 
 
-def test_a_resend_has_the_same_content():
-    count = []
+def test_what_cannot_be_told_does_not_stop_the_others():
+    journal = Journal()
+    journal.append(b"\1" + bytes(10))
+    outbox, line = _outbox(1, journal)
+    _ticks(outbox, line, 0)
+    assert _seqs(line) == [0]
+    assert journal.read(3)[:6] == b"\4\1\0\0\0\x0d"
 
-    def build(_):
-        count.append(1)
-        return {"seqNo": len(count)}
 
-    line = _Line()
-    outbox = Outbox("b", line.record)
-    outbox.add("TransactionEvent", build, None, None, "t")
+def test_a_memory_that_does_not_answer_is_asked_again():
+    outbox, line = _outbox(1)
+    outbox._journal.fails = True
     outbox.tick(0, line.publish)
-    outbox.line_lost()
+    outbox._journal.fails = False
     outbox.tick(20, line.publish)
-    assert line.taken[0] == line.taken[1]
+    assert _seqs(line) == [0]
+
+
+def test_a_security_event_is_sent_as_one():
+    outbox, line = _outbox(0)
+    outbox._journal.append(events.security(_wall(), "RepeatedlyRefusedTokens", "5 within 60 s"))
+    outbox.tick(0, line.publish)
+    (call,) = line.taken
+    assert call[1:] == [
+        "j1-1",
+        "SecurityEventNotification",
+        {
+            "type": "RepeatedlyRefusedTokens",
+            "techInfo": "5 within 60 s",
+            "timestamp": "2026-01-01T00:00:00.000Z",
+        },
+    ]
+    outbox.result("j1-1", {})
+    assert not outbox.owes and not line.answers
+
+
+def test_what_was_before_the_date_was_known_gets_its_date():
+    wall = _wall()
+    wall.boot = 9
+    # Boot 3 learnt the date later on; 5 never did, its last record is of 50 s; 7 did.
+    wall.boots = [(3, 1000000000000, 40000), (5, None, 50000), (7, 1100000000000, 0)]
+    for boot, ms, unix_ms in (
+        (3, 2000, 1000000002000),
+        (5, 50000, 1100000000000),
+        (5, 20000, 1099999970000),
+        (9, 500, 1767225600500),
+        (8, 500, 1767225600500),  # not even known
+    ):
+        assert events.moment(wall, 0, boot, ms) == unix_ms
+    assert events.moment(wall, events.DATED, 3, 123) == 123
+    # What is called the date later does not change what was said before.
+    wall.set("2026-02-01T00:00:00Z")
+    assert events.moment(wall, 0, 9, 500) == 1767225600500

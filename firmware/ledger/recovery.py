@@ -1,0 +1,179 @@
+"""What a boot finds in journal and cells: which boot it is, when the former ones were, and a
+transaction that a power cut or a reset has left open, which is gone on with or ended once.
+Imported at boot only.
+
+The cell of an outlet, little-endian:
+
+    version u8: 1; flags u8: 1 authorised, 4 dated (its time, below); those of the start u8 (4)
+    charging state u8
+    number of the first record that it does not count yet u32
+    transaction u32 (the number of its Started; 0: none), its next seqNo u32
+    register in mWh u64, and at the start u64
+    boot u32 and time s64 when it was saved, those of the start u32 and s64
+    seconds spent u32; limits: mWh u64, s u32, cost u64 (0: none)
+    digests of token and group, 10 bytes each, zeros without one
+    once it was stopped, to the end, UTF-8: stopped reason, line feed, trigger
+
+What was appended after it was saved is read from the journal. The cell of the station has the
+number of the boot, u32.
+"""
+
+from struct import pack, unpack_from
+
+from firmware.ledger import bounds, events
+from firmware.ledger.session import ENDED, STARTED
+
+_CELL = "<BBBBIIIQQIqIqIQIQ10s10s"
+_SIZE = 100
+_VERSION = 1
+_NOBODY = bytes(10)
+_WAIT_MS = 5000  # after power-up a vehicle that is still there was seen
+_MOST_BOOTS = 32
+
+
+class _Found:
+    # What is known of an outlet: attributes are as in Session.
+    def __init__(self, evse_id, cell):
+        self.evse_id = evse_id
+        self.counted = self.tx = self.seq = self.mwh = self.start_mwh = self.spent_s = 0
+        self.began = self.last = (0, 0, 0)
+        self.limits = (0, 0, 0)
+        self.token = self.group = None
+        self.state = 255
+        self.ending = None
+        self.goes_on = False  # whether it may be gone on with
+        self.owed = None  # the reason of an end that has no summary yet
+        data = cell.load() or b""
+        if len(data) >= _SIZE and data[0] == _VERSION:
+            self._load(data)
+
+    def _load(self, data):
+        (
+            _, flags, began, self.state, self.counted, self.tx, self.seq, self.mwh,
+            self.start_mwh, boot, time, began_boot, began_time, self.spent_s, mwh, s, cost,
+            token, group,
+        ) = unpack_from(_CELL, data)  # fmt: skip
+        self.last = flags, boot, time
+        self.began = began, began_boot, began_time
+        self.limits = mwh, s, cost
+        self.token = None if token == _NOBODY else token
+        self.group = None if group == _NOBODY else group
+        if len(data) > _SIZE:
+            self.ending = str(data[_SIZE:], "utf-8").split("\n")
+        self.goes_on = bool(flags & 1)
+
+    def take(self, number, record):
+        """Take a record of kind 1 or 2 into account that the cell does not count."""
+        if record[0] == events.SUMMARY:
+            if unpack_from("<I", record, 15)[0] == self.tx:
+                self.owed = None
+                self.tx = 0
+            return
+        flags, boot, time, _, state, _, _, tx, seq, reading, texts = events.fields(record)
+        if flags & 3 == STARTED:
+            self.tx = number
+            self.token = self.group = self.ending = self.owed = None
+            self.limits = (0, 0, 0)
+            self.spent_s = 0
+            # Who may stop it and how far it may go was not kept yet: it is not gone on with.
+            self.goes_on = False
+            self.began = flags, boot, time
+            self.start_mwh = max(self.mwh, reading[0] if reading else 0)
+        elif tx != self.tx:
+            return
+        self.seq = seq + 1
+        self.state = state
+        self.last = flags, boot, time
+        if reading:
+            self.mwh = max(self.mwh, reading[0])
+        if flags & 3 == ENDED:
+            self.owed = texts[1]
+
+
+def count_boot(journal, cell, wall):
+    """Number this boot, durably, and learn when the former ones were. Raises OSError."""
+    data = cell.load() or b""
+    boot = unpack_from("<I", data)[0] if len(data) >= 4 else 0
+    boots = {}
+    for number in range(journal.first, journal.next):
+        record = journal.read(number)
+        if not record or len(record) < 14 and record[0] != events.DATE:
+            continue
+        if record[0] == events.DATE:
+            known, start_ms = unpack_from("<Iq", record, 1)
+            boots.setdefault(known, [None, 0])[0] = start_ms
+            boot = max(boot, known)
+        elif record[0] in (events.EVENT, events.SUMMARY, events.SECURITY):
+            flags, known, time = unpack_from("<BIq", record, 1)
+            boot = max(boot, known)
+            if not flags & events.DATED:
+                entry = boots.setdefault(known, [None, 0])
+                entry[1] = max(entry[1], time)
+    wall.boots = [(known, boots[known][0], boots[known][1]) for known in sorted(boots)]
+    wall.boots = wall.boots[-_MOST_BOOTS:]
+    wall.boot = boot + 1
+    cell.save(pack("<I", wall.boot) + data[4:])
+
+
+def recover(sessions, journal, cells, resume, reason, record):
+    """Bring the `sessions` to where they stood. `resume`: whether what a cut has left open goes
+    on; `reason`: OCPP's of the end otherwise. `record(what, **fields)` takes note of it.
+    """
+    for session, cell in zip(sessions, cells):
+        try:
+            _recover(session, journal, cell, resume, reason, record)
+        except (OSError, ValueError) as error:
+            record("error", problem="outlet %d: %r" % (session.evse_id, error))
+
+
+def _recover(session, journal, cell, resume, reason, record):
+    found = _Found(session.evse_id, cell)
+    for number in range(max(found.counted, journal.first), journal.next):
+        entry = journal.read(number)
+        if not entry or len(entry) < 26 or entry[14] != found.evse_id:
+            continue
+        if entry[0] == events.SUMMARY or entry[0] == events.EVENT and events.whole(entry):
+            found.take(number, entry)
+    session.register.mwh = session._kept_mwh = found.mwh
+    if found.owed is not None:
+        _sum_up(journal, found, found.owed)
+    elif found.tx and resume and found.goes_on and not found.ending:
+        _go_on(session, found)
+        record("transaction", id=session.transaction_id, why="gone on with")
+        return
+    elif found.tx:
+        stopped, trigger = found.ending or (reason, "AbnormalCondition")
+        flags, boot, time = found.last
+        head = pack(
+            "<BBIq4BII",
+            events.EVENT, ENDED | flags & events.DATED | events.OFFLINE | events.READING, boot,
+            time, found.evse_id, 255, 1, 1, found.tx, found.seq,
+        )  # fmt: skip
+        text = "%s\n%s" % (trigger, stopped)
+        journal.append(head + pack("<Q8i", found.mwh, 0, 0, 0, 0, 0, 0, 0, 0) + text.encode())
+        _sum_up(journal, found, stopped)
+        record("transaction", id=bounds.name(journal, found.tx), why=stopped)
+    session.keep()
+
+
+def _sum_up(journal, found, reason):
+    who = found.evse_id, found.tx, found.token, found.began, found.last
+    journal.append(events.summary(*who, found.start_mwh, found.mwh, reason))
+
+
+def _go_on(session, found):
+    session.tx = found.tx
+    session.transaction_id = bounds.name(session.journal, found.tx)
+    session.token = found.token
+    session.group = found.group
+    session._limits = found.limits
+    session._seq = found.seq
+    session._began = found.began
+    session._start_mwh = found.start_mwh
+    session._from_ms = session.wall.uptime_ms - found.spent_s * 1000
+    session._state = 255
+    session._points = 2  # authorised
+    session._patience = (_WAIT_MS, "PowerLoss", "AbnormalCondition")
+    session.authorised = True
+    session.outlet.authorise()
+    session.keep()
