@@ -125,6 +125,8 @@ class _Opening:
         journal.places = array("H", bytes(journal.size // _RECORD * 2))
         kept = [self._file(first) for first in sorted(files.get(journal.id, ()))]
         if not (header and self._recover(kept)):
+            if header or kept:
+                self.said.append("all of the ring is lost")
             if not kept:
                 journal.id = self.board.nonce()[:12]
             self._format(kept, held)
@@ -181,7 +183,6 @@ class _Opening:
         if kept:
             journal.first = kept[0][0]
             journal.next = kept[-1][1] + _LEAP
-            self.said.append("all of the ring is lost")
         journal.tail = journal.next
         # The headers first: a cut leaves none.
         self._clear(0, _HEADER)
@@ -338,9 +339,9 @@ class _Opening:
             at += skipped
             if not number or at >= size:
                 break
-            if not oldest or number < oldest:
+            if n and (not oldest or number < oldest):
                 oldest, where = number, at
-            at += n
+            at += n or 1
         return oldest, where
 
     def _names(self):

@@ -440,6 +440,19 @@ def test_any_region_overwritten():
     assert sum([_damage(seed, False) for seed in range(50)]) > 100
 
 
+def test_a_lost_cursor_with_ends_all_over_the_ring():
+    pile = Pile()
+    pile.append(count=20)
+    for at in range(32, 6000):
+        pile.chip.memory[at] = 0x55
+    pile.boot()
+    assert pile.said() and len(pile.missing()) == 20
+    pile.records = {}
+    pile.append(count=5)
+    pile.boot()
+    assert not pile.missing()
+
+
 def test_foreign_content_and_other_formats_are_formatted_and_said():
     for content, text in (
         (b"\xa5" * 8192, "foreign"),
