@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from firmware.access.cards import Doorman
     from firmware.ledger.journal import Journal
     from firmware.safety.blackbox import Records
+    from firmware.staged import Staged
     from firmware.upkeep import Upkeep
     from firmware.uplink.backend import Backend
     from hal.roles import Board
@@ -33,6 +34,7 @@ class Station:
         upkeep: Upkeep
         ticks: list
         services: list
+        staged: Staged
 
     def __init__(self, board: "Board", config):
         from firmware import wiring

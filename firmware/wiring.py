@@ -1,6 +1,6 @@
 """The one place where roles, outlets and services are wired together; let go of after that."""
 
-from firmware import VERSION, let_go
+from firmware import VERSION, commit, let_go
 from firmware.access import opening
 from firmware.energy.limits import PILOT, Limits
 from firmware.ledger import bounds, durable, recovery
@@ -97,8 +97,11 @@ def wire(station, board, config):
     station.upkeep = upkeep
     station.backend = backend
     station.records = Records(boxes, board.store, station.wall)
-    station.cards = backend.doorman = opening.open(station)
-    for name in ("opening", "entries", "reserve", "tokens"):
+    commits = {}
+    staged = station.staged = commit.open(journal, station.closed, commits, cells[-1], wall)
+    station.needs.append(staged.needs)
+    station.cards = backend.doorman = opening.open(station, commits)
+    for name in ("opening", "entries", "reserve", "tokens", "update"):
         let_go("firmware.access." + name)
     for session in sessions:
         session.digest = station.cards.digest
@@ -107,7 +110,7 @@ def wire(station, board, config):
     station.ticks = [core.tick for core in station.cores] + [box.note for box in boxes]
     services = [device.tick for device in board.devices]
     services += [session.tick for session in station.sessions]
-    services.append(station.keep)
+    services += [staged.tick, station.keep]
     services += [station.cards.tick, station.report, backend.tick, station.records.tick]
     services += [signal.tick for signal in station.signals]
     station.services = services + [upkeep.tick]

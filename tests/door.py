@@ -43,7 +43,7 @@ class Store:
 
 
 class _Wall:
-    uptime_ms = 0
+    uptime_ms = boot = 0
     is_set = True
     now_s = 1767225600
 
@@ -120,6 +120,21 @@ class Session:
         self.outlet.authorised = False
 
 
+class Journal:
+    """What was appended, in a list."""
+
+    full = False
+
+    def __init__(self):
+        self.records = []
+
+    def append(self, data):
+        if self.full:
+            raise OSError(28)
+        self.records.append(data)
+        return len(self.records)
+
+
 class _Station:
     def __init__(self, store, config):
         self.board = _Board(store)
@@ -128,6 +143,7 @@ class _Station:
         self.backend = _Backend()
         self.sessions = []
         self.signals = []
+        self.journal = Journal()
 
 
 class Door(Doorman):
@@ -136,7 +152,9 @@ class Door(Doorman):
     def __init__(self, outlets=1, store=None, **changes):
         self.shut = False
         station = _Station(store or Store(), settings(**changes))
-        super().__init__(station, KEY, lambda: self.shut, self._put)
+        station.closed = lambda: self.shut
+        station.staged = self
+        super().__init__(station, KEY)
         self.wall = station.wall
         self.backend = station.backend
         self.reader = station.board.reader
@@ -149,12 +167,12 @@ class Door(Doorman):
         self.version, self.count = check(self.store, "access.list", self.digest("")[:4])
         _, self.cached = check(self.store, "access.cache", self.digest("")[:4])
 
-    def _put(self, what, data):
+    def put(self, what, data):
         self.queue.append((what, data))
         self.commit()
 
     def commit(self):
-        """What firmware.staged does when nothing is closed."""
+        """Do what firmware.staged does when nothing is closed."""
         while self.queue and not self.shut:
             what, data = self.queue.pop(0)
             if what == 10:

@@ -9,19 +9,17 @@ from firmware import let_go
 
 class Doorman:
     """Made by firmware.access.opening. `version` and `count` (entries) are those of the local
-    list, `cached` the entries of the cache. `closed()`: whether any contactor may be closed;
-    `put(what, data)`: see firmware.staged.
+    list, `cached` the entries of the cache.
     """
 
-    def __init__(self, station, key, closed, put):
+    def __init__(self, station, key):
         self.station = station
         self.sessions = station.sessions
         self.config = station.config
         self.store = station.board.store
         self.record = station.board.log.record
         self.key = key
-        self.closed = closed
-        self.put = put
+        self.closed = station.closed
         self.version = self.count = self.cached = 0
         self.waiting = []  # batches of changes to the list that are not written yet
         self.fresh = []  # entries of the cache that are not written yet, the newest last
@@ -57,6 +55,10 @@ class Doorman:
     def digest(self, token):
         """What is kept of a token. Raises ValueError for a text that is none."""
         return self.get("tokens").digest(self.key, token)
+
+    def told(self, digest, info):
+        """The backend said `info`, an idTokenInfo, of a token that is in use."""
+        self.get("cache").note(self, digest, info)
 
     def vehicle(self, evse_id, identity, kind):
         """A vehicle at outlet `evse_id` (from 1) has said who it is: `kind` as OCPP's

@@ -134,20 +134,25 @@ def settle(door, who, said, why):
             busy = not free(door, evse_id)
             tell(door, "refused", "every outlet is in use" if busy else "no outlet is for it")
         else:
+            begun = True
             if plugged or len(places) == 1 or remote_id is not None:
-                begin(door, who, group, (plugged or places)[0])
+                begun = begin(door, who, group, (plugged or places)[0])
             else:
                 # Whoever holds a card to the reader has not said where; the plug does.
                 door.get("expect").begin(door, who, group, places)
-            tell(door, "accepted", why)
+            if begun:
+                tell(door, "accepted", why)
+            else:
+                tell(door, "refused", "another's transaction, or none can be kept")
 
 
 def begin(door, who, group, evse_id):
-    """Start the session of `who` at outlet `evse_id`."""
+    """Start the session of `who` at outlet `evse_id`; whether it could be."""
     token, kind, _, remote_id, digest, _ = who
-    session = door.sessions[evse_id - 1]
-    if session.start(token, kind, group, remote_id) and door.reservations:
+    begun = door.sessions[evse_id - 1].start(token, kind, group, remote_id)
+    if begun and door.reservations:
         door.get("reserve").used(door, evse_id, digest, group)
+    return begun
 
 
 def free(door, evse_id=0):

@@ -16,7 +16,8 @@ def begin(door, who, group, places):
         decide = door.get("decide") if plugged else None
         if decide:
             _expect(door, False)
-            decide.begin(door, who, group, plugged[0])
+            if not decide.begin(door, who, group, plugged[0]):
+                decide.tell(door, "refused", "no transaction can be kept")
         elif not free or diff(now_ms, since_ms) >= door.config["connection_timeout_s"] * 1000:
             _expect(door, False)
             door.get("decide").tell(door, "refused", "no vehicle came")

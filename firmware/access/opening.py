@@ -1,42 +1,20 @@
 """Puts the doorman together at boot, with what it kept; let go of after that."""
 
-from firmware.access import entries, reserve, tokens
+from firmware.access import entries, reserve, tokens, update
 from firmware.access.cards import Doorman
-from firmware.safety.core import DRIVE
 
 
-def open(station):
+def open(station, commits):
     """The doorman of the new `station`. What is damaged is told and counts as if it were not
-    there.
+    there. `commits` gets what firmware.staged does for it.
     """
     board = station.board
-    cores = station.cores
-    queue = []
-
-    def closed():
-        return any(core.cells[DRIVE] for core in cores) or any(
-            place.contactor.closed() for place in board.outlets
-        )
-
-    def put(what, data):
-        queue.append((what, data))
-        tick(0)
-
-    def tick(_):
-        while queue and not closed():
-            what, data = queue.pop(0)
-            commits[what](data)
-        return True
-
     key = tokens.load(board.store)
-    door = Doorman(station, key or board.secret(32), closed, put)
+    door = Doorman(station, key or board.secret(32))
     if key is None:
         door.chores.append(lambda _: door.get("tokens").keep(door))
-    commits = {
-        10: lambda data: door.get("update").commit(door, data),
-        11: lambda data: door.store.save(reserve.FILE, data),
-    }
-    door.chores.append(tick)
+    commits[update.CHANGES] = lambda data: door.get("update").commit(door, data)
+    commits[reserve.RESERVED] = lambda data: board.store.save(reserve.FILE, data)
     key_id = door.digest("")[:4]
     for name in (entries.LIST, entries.CACHE):
         try:

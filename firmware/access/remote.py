@@ -28,5 +28,6 @@ def start(door, token, kind, evse_id, remote_id, group):
         decide.present(door, token, kind, evse_id, remote_id, group)
         return None
     i = ([i for i in free if door.sessions[i - 1].outlet.plugged] or free)[0]
-    decide.begin(door, (token, kind, evse_id, remote_id, digest, group), group, i)
+    if not decide.begin(door, (token, kind, evse_id, remote_id, digest, group), group, i):
+        return "Other"
     return door.sessions[i - 1]

@@ -92,7 +92,7 @@ def keep(door, reservations):
         for number, evse_id, digest, group, expires_s in reservations
     ]
     try:
-        door.put(RESERVED, b"".join(kept))
+        door.station.staged.put(RESERVED, b"".join(kept))
     except OSError as error:  # they hold until the power is cut
         door.record("error", problem=repr(error))
     if reservations and not watched:

@@ -43,7 +43,7 @@ def send(door, changes):
     """
     door.waiting.append(changes)
     try:
-        door.put(CHANGES, changes)
+        door.station.staged.put(CHANGES, changes)
     except OSError as error:
         door.waiting.remove(changes)
         door.record("error", problem=repr(error))

@@ -12,9 +12,7 @@ def watch(door):
             elif not there[i] and (session.free or session.outlet.authorised):
                 # Else the session of the vehicle before still waits for contactor or meter.
                 there[i] = True
-                if session.free and _allowed(door, i + 1):
-                    session.start("", "NoAuthorization")
-                    session.token = session.group = None
+                if session.free and _allowed(door, i + 1) and session.start("", "NoAuthorization"):
                     door.record("access", decision="accepted", why="free to all")
         return True
 

@@ -86,6 +86,9 @@ class Backend:
     def _answered(self, tx, result):
         for session in self.sessions:
             if session.tx == tx:
+                info = result.get("idTokenInfo")
+                if session.token and isinstance(info, dict):
+                    self.doorman.told(session.token, info)
                 session.answered(result)
 
     def _publish(self, payload):

@@ -386,6 +386,7 @@ def test_guesses_are_answered_slower_and_told_once():
     lines = door.station.board.log.lines
     told = [fields for what, fields in lines if what == "security"]
     assert told == [{"type": "RepeatedlyRefusedTokens", "detail": "4 refused"}]
+    assert [record[0] for record in door.station.journal.records] == [5]
     # The card that was shown meanwhile is answered, and ends its own session; then it is quiet.
     door.sessions[0].start(A, "ISO14443")
     door.reader.uid = A
@@ -424,3 +425,15 @@ def test_what_is_needed_for_one_card_is_not_kept():
     door.answer(status="Accepted")
     for name in ("decide", "wary", "cache", "update", "expect", "reserve"):
         assert "firmware.access." + name not in sys.modules
+
+
+def test_what_cannot_be_kept_does_not_start():
+    door = Door(refusals=1)
+    door.station.journal.full = True
+    door.sessions[0].start = lambda *args: False
+    door.show(A)
+    door.answer(status="Accepted")
+    assert door.said["decision"] == "refused"
+    door.show(B)
+    door.answer(status="Invalid")  # nor can what should be told
+    assert door.wary and len(door.problems()) == 1

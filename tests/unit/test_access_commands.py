@@ -139,7 +139,7 @@ def test_a_list_outlives_a_power_cut():
     ]
     trace, station = simulate(10000, steps)
     assert _decisions(trace) == [("accepted", "the local list says: Accepted")]
-    assert station.cards.version == 5
+    assert station.board.station.cards.version == 5
 
 
 def test_a_damaged_list_is_none_and_told():
@@ -211,7 +211,7 @@ def test_a_reservation_outlives_a_power_cut():
     ]
     trace, station = simulate(12000, steps)
     assert _decisions(trace) == [("refused", "no outlet is for it")]
-    assert station.cards.reserved(1)
+    assert station.board.station.cards.reserved(1)
 
 
 def test_what_cannot_be_reserved():
@@ -339,6 +339,28 @@ def test_free_vend_charges_whoever_plugs_in():
     assert not trace.messages("Authorize") and not station.errors
 
 
+def test_a_deauthorised_card_is_not_let_in_from_the_cache():
+    trace, _ = simulate(7000, charging())
+    (line,) = [
+        line
+        for line in trace.of("uplink")
+        if line["message"][2] == "TransactionEvent" and line["message"][3].get("idToken")
+    ]
+    refusal = [3, line["message"][1], {"idTokenInfo": {"status": "Blocked"}}]
+    trace, station = simulate(
+        20000,
+        charging(
+            step(line["t_us"] / 1000 + 20, "backend", message=refusal),
+            step(12000, "link", up=False),
+            step(15000, "card", uid=CARD),
+        ),
+    )
+    (ended,) = trace.messages("TransactionEvent", "Ended")
+    assert ended["transactionInfo"]["stoppedReason"] == "DeAuthorized"
+    assert _decisions(trace)[-1] == ("refused", "the local cache says: Blocked")
+    assert not station.errors
+
+
 def test_no_token_is_written_or_told_beyond_its_message():
     card, other = "0DDBA11CAFE001", "5CA1AB1E"
     steps = [
@@ -355,7 +377,7 @@ def test_no_token_is_written_or_told_beyond_its_message():
         step(36000, "card", uid=card),
     ]
     trace, station = simulate(100000, steps, settings(local_pre_authorize=1))
-    assert not station.errors
+    assert not station.board.station.errors
     said = [line for line in trace.lines if '"what": "step"' not in line]
     for line in said:
         if card in line or other in line or "0FFEE" in line:
@@ -400,4 +422,27 @@ def test_a_storm_of_cards_is_slowed_down_and_told():
     trace, station = simulate(45000, steps)
     # 5 at once, and then 1, 2, 4, 8 and 16 s after one another.
     assert len(trace.messages("Authorize")) == 10 and not station.errors
-    assert len(trace.of("security")) == 1
+    (event,) = trace.messages("SecurityEventNotification")
+    assert event["type"] == "RepeatedlyRefusedTokens" and event["techInfo"] == "5 refused"
+    assert event["timestamp"].startswith("2026-01-01T00:00:0")
+
+
+def test_what_was_staged_is_done_after_a_power_cut():
+    steps = charging(
+        _list(8000, 5, _data(OTHER), _data(CARD, "Blocked")), step(9000, "power", for_ms=1000)
+    )
+    trace, station = simulate(30000, steps)
+    assert (station.board.station.cards.version, station.board.station.cards.count) == (5, 2)
+    assert not trace.of("write", medium="flash", closed=True) and not station.board.station.errors
+
+
+def test_in_fram_a_token_is_plain_only_until_it_is_acknowledged():
+    other = "5CA1AB1E"
+    trace, station = simulate(
+        60000, charging(step(8000, "card", uid=other), step(20000, "card", uid=CARD))
+    )
+    assert len(trace.messages("TransactionEvent", "Ended")) == 1
+    assert not station.backend.outbox.owes
+    memory = bytes(station.board.memory.chip.memory)
+    for token in (CARD, other):
+        assert token.encode() not in memory and bytes.fromhex(token) not in memory
