@@ -1,4 +1,4 @@
-"""A hundred power cuts at random moments of whole sessions in `sim`: nothing is lost or doubled."""
+"""A hundred power cuts at random moments of whole `sim` sessions: nothing is lost or doubled."""
 
 import random
 
@@ -18,7 +18,8 @@ PER_CUT_MWH = 230 * 32 * (SAMPLE_S + 1.4) / 3.6
 def job(seed):
     """Sessions of one outlet with cuts in them, at the end the vehicle leaves."""
     rng = random.Random(seed)
-    steps = [{"at_ms": 500, "do": "plug", "r_ohm": 882}, {"at_ms": 1500, "do": "card", "uid": CARD}]
+    steps = [{"at_ms": 500, "do": "plug", "r_ohm": 882},
+             {"at_ms": 1500, "do": "card", "uid": CARD}]
     cuts = sorted(rng.uniform(1500, UNTIL_MS - 15000) for _ in range(CUTS))
     for at_ms in cuts:
         for_ms = rng.choice((0.5, 20, 300, 2000, 5000))
