@@ -95,6 +95,8 @@ def lines(name, profile):
     trace = [json.loads(line) for line in first.splitlines()]
     assert trace[-1]["what"] == "end"
     assert not [line for line in trace if line["what"] == "error"]
+    assert not [line for line in trace
+                if line["what"] == "write" and line["medium"] == "flash" and line["closed"]]
     return trace
 
 
