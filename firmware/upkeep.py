@@ -20,6 +20,10 @@ from firmware.safety.core import (
 from firmware.safety.faults import BY_SERVICE, FAULTS
 from firmware.ticks import diff
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 _ALL = (1 << len(FAULTS)) - 1  # a file that was never written whole has others
 _KEPT = "service"  # in the store: four bytes an outlet, the faults that only service clears
 _WEAR = "wear"  # in the store: five u32 an outlet, as in Upkeep.wear
@@ -32,12 +36,12 @@ _TURNS = const(25)  # of the main loop, in which what a Reset lets go of may pas
 
 
 class Upkeep:
-    """`cores` and `sessions` are the station's lists, one entry an outlet. `owes()`: whether the
-    backend has not got everything of a transaction yet.
+    """`cores` and `sessions` are the station's lists, one entry an outlet. `backend` is to be set
+    before the first tick.
     """
 
-    def __init__(self, board, cores, sessions, owes):
-        self._owes = owes
+    def __init__(self, board, cores, sessions):
+        self.backend: "Any" = None
         self._board = board
         self._cores = cores
         self._sessions = sessions
@@ -101,7 +105,7 @@ class Upkeep:
             self._stop(self._sessions)  # those, too, that began since
         if self._reason and not driven and (self._at_once or not busy):
             self._waited_ms += dt
-            if self._waited_ms >= (_MOST_MS if busy or self._owes() else _LEAST_MS):
+            if self._waited_ms >= (_MOST_MS if busy or self.backend.outbox.owes else _LEAST_MS):
                 reason = self._reason
                 self._reason = ""
                 self._board.reset(reason)

@@ -1,4 +1,6 @@
-"""The one place where roles, outlets and services are wired together; let go of after that."""
+"""The one place where roles, outlets and services are wired together; let go of after that. A
+function made here that stayed, a lambda too, would hold all of it.
+"""
 
 from firmware import VERSION, commit, let_go
 from firmware.access import opening
@@ -32,7 +34,7 @@ def wire(station, board, config):
     nonce = board.nonce()
     who = {"vendorName": board.vendor, "model": board.model, "firmwareVersion": VERSION}
     record = board.log.record
-    upkeep = Upkeep(board, station.cores, station.sessions, lambda: backend.outbox.owes)
+    upkeep = Upkeep(board, station.cores, station.sessions)
     reason = board.boot_reason
     sessions = station.sessions
     try:
@@ -41,6 +43,7 @@ def wire(station, board, config):
         record("error", problem="journal: %r" % error)
     wall.journal = station.journal = journal
     backend = Backend(config, who, reason, nonce, wall, sessions, upkeep, record, journal)
+    upkeep.backend = backend
     station.needs.append(backend.outbox.needs)
     station.receipt_keys = None
     if config["receipts"]:
@@ -74,13 +77,15 @@ def wire(station, board, config):
         station.supervisions.append(Supervision(core.cells, place, limits, plug, config))
         station.outlets.append(outlet)
         station.rests.append(Rest(outlet, limits, config["min_pause_s"] * 1000))
-        shown = _shown(station, len(station.cores))
+        number = len(station.cores)
+        # Lines of the trace say which outlet they are about, beyond the first.
+        more = {"outlet": number} if number > 1 else {}
         station.signals.append(
-            Signals(core.cells, outlet, place.lamp, place.buzzer, backend, shown)
+            Signals(core.cells, outlet, place.lamp, place.buzzer, backend, record, more)
         )
         station.sessions.append(
             Session(
-                len(station.cores),
+                number,
                 outlet,
                 Register(place.meter),
                 place.contactor,
@@ -89,7 +94,7 @@ def wire(station, board, config):
                 journal,
                 cells[len(sessions)],
                 wall,
-                lambda: backend.ready,
+                backend,
             )
         )
     upkeep.restore()
@@ -114,12 +119,6 @@ def wire(station, board, config):
     services += [station.cards.tick, station.report, backend.tick, station.records.tick]
     services += [signal.tick for signal in station.signals]
     station.services = services + [upkeep.tick]
-
-
-def _shown(station, n):
-    # Lines of the trace say which outlet they are about, beyond the first.
-    more = {"outlet": n} if n > 1 else {}
-    return lambda name: station.board.log.record("signal", value=name, **more)
 
 
 def _rating(place, config):

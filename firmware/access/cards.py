@@ -70,6 +70,18 @@ class Doorman:
         """Whether outlet `evse_id` (from 1) is kept for somebody."""
         return any(kept[1] == evse_id for kept in self.reservations)
 
+    def keep_key(self, _):
+        """Save the key, once nothing is closed; whether that is still to be done."""
+        return self.get("tokens").keep(self)
+
+    def keep_changes(self, data):
+        """Put staged changes of the local list into its file."""
+        self.get("update").commit(self, data)
+
+    def keep_reservations(self, data):
+        """Save them."""
+        self.store.save(self.get("reserve").FILE, data)
+
     def now_s(self):
         """Unix time in s; None while the date is not known."""
         wall = self.station.wall

@@ -1,4 +1,6 @@
-"""Puts the doorman together at boot, with what it kept; let go of after that."""
+"""Puts the doorman together at boot, with what it kept; let go of after that. A function made here
+that stayed, a lambda too, would hold all of it.
+"""
 
 from firmware.access import entries, reserve, tokens, update
 from firmware.access.cards import Doorman
@@ -12,9 +14,9 @@ def open(station, commits):
     key = tokens.load(board.store)
     door = Doorman(station, key or board.secret(32))
     if key is None:
-        door.chores.append(lambda _: door.get("tokens").keep(door))
-    commits[update.CHANGES] = lambda data: door.get("update").commit(door, data)
-    commits[reserve.RESERVED] = lambda data: board.store.save(reserve.FILE, data)
+        door.chores.append(door.keep_key)
+    commits[update.CHANGES] = door.keep_changes
+    commits[reserve.RESERVED] = door.keep_reservations
     key_id = door.digest("")[:4]
     for name in (entries.LIST, entries.CACHE):
         try:

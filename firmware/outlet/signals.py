@@ -48,10 +48,10 @@ _ANSWER_MS = const(3000)
 class Signals:
     """Shows one outlet on `lamp` and `buzzer` (roles, or None); `cells` are its core's.
 
-    `on_change(name)` hears of each new line of the table.
+    `record(what, **fields)` notes each new line of the table, with the fields `more`.
     """
 
-    def __init__(self, cells, outlet, lamp, buzzer, backend, on_change):
+    def __init__(self, cells, outlet, lamp, buzzer, backend, record, more):
         self.asking = False  # a card is being checked
         self.expected = False  # somebody was let in, whose plug may go in here
         self._cells = cells
@@ -59,7 +59,8 @@ class Signals:
         self._lamp = lamp
         self._buzzer = buzzer
         self._backend = backend
-        self._on_change = on_change
+        self._record = record
+        self._more = more
         self._shown = -1
         self._answer = _REFUSED
         self._answer_ms = 0  # for so long the answer to a card is still shown
@@ -85,7 +86,7 @@ class Signals:
         if signal != self._shown:
             self._shown = signal
             self._since_ms = 0
-            self._on_change(NAMES[signal])
+            self._record("signal", value=NAMES[signal], **self._more)
         _, red, green, blue, lit, dark, beeps, beep_ms = SIGNALS[signal]
         if self._buzzer:
             at_ms = self._since_ms

@@ -36,7 +36,11 @@ def shown(standing=0, hard=0, **outlet):
     cells[signals.HARD] = hard
     light = Light()
     names = []
-    found = signals.Signals(cells, made, light, light, Line(), names.append)
+
+    def record(what, value):
+        names.append(value)
+
+    found = signals.Signals(cells, made, light, light, Line(), record, {})
     return found, light, names
 
 

@@ -1,0 +1,37 @@
+"""What is let go of is gone: a function that stays holds its module, with all that it imported."""
+
+import subprocess
+import sys
+
+import pytest
+
+from tools.host import pile_process
+
+PROGRAM = """
+import gc, sys, types
+
+import hal
+from firmware.station import Station
+from hal.virtual.board import VirtualBoard
+from tests.pile import _File, settings, step
+
+scenario = {"until_ms": 80000, "outlets": 2, "outlet": {"cable": %r}, "steps": [
+    step(1000, "plug"), step(2000, "card", uid="04A1B2C3D4E5F6"), step(3000, "ready"),
+    step(6000, "pause"), step(7000, "unplug")]}
+board = VirtualBoard(scenario, _File())
+station = Station(board, settings(**%r))
+hal.let_go(("firmware.wiring",))
+board.run(station)
+gc.collect()
+held = {found.__module__ for found in gc.get_objects() if isinstance(found, types.FunctionType)}
+held -= {None, *sys.modules}
+print(sorted(name for name in held if name.startswith(("firmware", "hal"))))
+"""
+
+
+@pytest.mark.parametrize("cable, config", [("attached", {}), ("socket", {"receipts": 1})])
+def test_nothing_holds_what_was_let_go_of(cable, config):
+    _, env = pile_process.command("cpython")
+    done = subprocess.run([sys.executable, "-c", PROGRAM % (cable, config)], env=env, text=True,
+                          cwd=pile_process.REPO, capture_output=True, check=False)
+    assert done.stdout == "[]\n", done.stdout + done.stderr
