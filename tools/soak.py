@@ -7,7 +7,8 @@ Names: noise-A, noise-B, noise-C (24 virtual hours with one wrong sample a secon
 no transition), nuisance (10 virtual hours of charging with what each profile's stalls give: no
 opening), buses (each driver of hal/chips with 100,000 fuzzed answers: no exception, nothing
 implausible that is fresh, no read too long) and cuts (10,000 power cuts at writes of the ledger to
-FRAM and flash for each tests/unit/test_*_cuts.py: nothing lost). Exit code 0: all of it held.
+FRAM and flash for each tests/unit/test_*_cuts.py: nothing lost) and days (30 virtual days of
+sessions and outages, see tools/days.py: every kWh told). Exit code 0: all of it held.
 """
 
 import argparse
@@ -50,6 +51,9 @@ CUTS = 10000  # at least, per file
 SHORT_CUTS = 300
 TURN_CUTS = 1000  # under one seed
 CUT_MS = 700  # as ANSWER_MS
+DAYS = (30, 1)  # and their seed
+DAY_WORK_MS = 4 * HOUR_MS  # as ANSWER_MS
+SHORT_DAYS = (2, 1, HOUR_MS, 2)  # of an hour, with two sessions each
 
 
 def job(name, profile, for_ms, seed=1):
@@ -136,6 +140,23 @@ def cut(name, cuts, progress=None):
     return None
 
 
+def sold(args, progress=None):
+    """Sell for days: tools.days.main(*args); what went wrong, in words, or None. `progress(days)`
+    hears of each.
+    """
+    argv, env = pile_process.command("micropython")
+    program = "from tools import days; days.main(*%r)" % (args,)
+    with subprocess.Popen([argv[0], "-X", "heapsize=16M", "-c", program], env=env, text=True,
+                          cwd=pile_process.REPO, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT) as process:
+        last = ""
+        for line in process.stdout:
+            last = line
+            if progress and line.startswith("day "):
+                progress(int(line.split()[1].rstrip(":")))
+    return last.strip()[-1000:] if process.returncode else None
+
+
 def problem(name, trace):
     """What moved that should not have, in words; None when nothing did."""
     state = SOAKS[name][2]
@@ -152,7 +173,8 @@ def problem(name, trace):
 
 def soak(plan, told=print, progress=None):
     """Run `plan`, a list of (name, profile, virtual ms), for "buses" (name, driver, answers), for
-    "cuts" (name, file, cuts); returns how many did not hold.
+    "cuts" (name, file, cuts), for "days" (name, profile, arguments of tools.days.run); returns how
+    many did not hold.
 
     `told(line)` hears of each result, `progress(share)` of the share of all that is done.
     """
@@ -185,6 +207,9 @@ def soak(plan, told=print, progress=None):
                 elif name == "cuts":
                     wrong = cut(profile, for_ms, lambda n, at=at: at(n * CUT_MS))
                     much = "at least %d cuts" % for_ms
+                elif name == "days":
+                    wrong = sold(for_ms, lambda n, at=at: at(n * DAY_WORK_MS))
+                    much = "%d virtual days" % for_ms[0]
                 else:
                     trace = process.run(job(name, profile, for_ms),
                                         lambda t_us, at=at: at(t_us / 1000))
@@ -218,6 +243,8 @@ def soak(plan, told=print, progress=None):
 def weight(one):
     """How much work that entry of a plan is, in virtual ms."""
     name, _, much = one
+    if name == "days":
+        return much[0] * DAY_WORK_MS
     return much * {"buses": ANSWER_MS, "cuts": CUT_MS}.get(name, 1)
 
 
@@ -232,6 +259,8 @@ def plan_of(names, hours=None, short=False):
         plan += [("buses", driver, SHORT_ANSWERS if short else ANSWERS) for driver in fuzzers()]
     if not names or "cuts" in names:
         plan += [("cuts", file, SHORT_CUTS if short else CUTS) for file in cutters()]
+    if not names or "days" in names:
+        plan.append(("days", "rp2040", SHORT_DAYS if short else DAYS))
     return plan
 
 
@@ -243,7 +272,7 @@ def main():
     parser.add_argument("--short", action="store_true", help="virtual minutes, 1,000 answers")
     parser.add_argument("--hours", type=float, help="virtual hours each, instead of 24 and 10")
     args = parser.parse_args()
-    known = [*SOAKS, "buses", "cuts"]
+    known = [*SOAKS, "buses", "cuts", "days"]
     unknown = [name for name in args.names if name not in known]
     if unknown:
         parser.error("expected some of %s, found %s" % (", ".join(known), ", ".join(unknown)))

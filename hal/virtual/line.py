@@ -15,10 +15,13 @@ _OPEN, _CLOSE = 1, 2  # of Link.wants
 
 
 class SimulatedLine:
-    """`plant` gives the time. Set `up` to cut the line and to restore it."""
+    """`plant` gives the time. Set `up` to cut the line and to restore it, `mute` for a backend
+    that answers nothing while the broker does.
+    """
 
     def __init__(self, plant):
         self.up = True
+        self.mute = False
         self.clock_jump_s = 0
         self._plant = plant
         self._connected = False
@@ -126,7 +129,7 @@ class SimulatedLine:
     # --- the backend ---
 
     def _answer(self, payload):
-        if not self.up:
+        if not self.up or self.mute:
             return  # the backend's own line to the broker is the same one
         message = json.loads(payload)
         if message[0] != 2:

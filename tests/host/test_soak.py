@@ -11,7 +11,7 @@ from tools.host import warm
 def test_short_soak():
     told = []
     assert soak.soak(soak.plan_of([], short=True), told.append) == 0, told
-    assert len(told) == 8 + len(soak.fuzzers()) + len(soak.cutters())
+    assert len(told) == 9 + len(soak.fuzzers()) + len(soak.cutters())
 
 
 @pytest.mark.parametrize("step", [
@@ -33,7 +33,7 @@ def test_a_soak_that_does_not_get_there_fails():
 
 
 def test_soaks_are_as_long_as_promised():
-    plan = [one for one in soak.plan_of([]) if one[0] not in ("buses", "cuts")]
+    plan = [one for one in soak.plan_of([]) if one[0] not in ("buses", "cuts", "days")]
     assert len(plan) == 8
     assert all(for_ms == (10 if name == "nuisance" else 24) * 3600000 for name, _, for_ms in plan)
 
@@ -54,6 +54,14 @@ def test_a_power_cut_that_loses_something_fails():
     told = []
     assert soak.soak([("cuts", "fm24", 1000)], told.append) == 1
     assert "cut(..., 1)" in told[0]
+
+
+def test_a_ledger_that_tells_too_little_fails():
+    assert soak.plan_of(["days"]) == [("days", "rp2040", (30, 1))]
+    found = soak.sold((1, 1, soak.HOUR_MS, 1), None)
+    assert found is None
+    wrong = soak.sold((1, 1, 300000, 1), None)  # ends with the vehicle still there
+    assert "never ended" in wrong
 
 
 def test_a_driver_that_does_not_hold_fails(monkeypatch):
