@@ -260,8 +260,7 @@ class _Opening:
             found = 0
         if not found:
             self.said.append("the ring's end is damaged")
-            head = self._head(at)
-            if head[-1] & 0xF8 == _MARK >> 8 or head[4:8] == struct.pack("<I", number):
+            if self._head(at)[-1] & 0xF8 == _MARK >> 8:
                 self._lose(number, number + 1)
             # Any number below the limit may have been used; and the cursor may be the one before.
             end = max(number, min(max(number, limit) + _STEP, last))
