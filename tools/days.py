@@ -36,10 +36,10 @@ class Backend:
         self.mwh = 0
         self.cuts = 0
         self.cut_mwh = 0  # what power cuts may have cost
-        # Of transactions that have ended, the newest: the last seqNo. As many from the beginning on,
-        # for the heap is watched.
+        # Of transactions that have ended, the newest: the last seqNo. As many from the beginning
+        # on, for the heap is watched.
         self.order = ["none-%d" % i for i in range(2 * SESSIONS)]
-        self.last = {name: 0 for name in self.order}
+        self.last = dict.fromkeys(self.order, 0)
         self.wrong = []
         self.written = {}
 
