@@ -9,6 +9,7 @@ from firmware.ledger.session import ENDED, STARTED, UPDATED
 from firmware.outlet.ac import SUSPENDED_EV
 from firmware.safety.core import STANDING
 from firmware.safety.faults import FAULTS
+from firmware.ticks import diff
 
 POINTS = ("EVConnected", "Authorized", "PowerPathClosed", "EnergyTransfer")
 MEASURANDS = (
@@ -19,7 +20,11 @@ MEASURANDS = (
     "Frequency",
 )
 _TOKEN_BYTES = const(255)
-_RETRY_MS = const(1000)
+_AGE = const(2)  # of a meter's reading, in ms
+_MW = const(10)
+_NO_MW = const(20000)
+_SILENT_MS = const(2000)
+_WELDED_MS = const(1000)  # without its drive a contactor opens sooner, or is welded
 
 # Why energy stops to flow, by the faults that are shown.
 _REASONS = {
@@ -62,12 +67,11 @@ def start(session, token, token_type, group, remote_id, limits):
     if session.tx and session.token and digest != session.token:
         if not group or group != session.group:
             return False  # a transaction is one token's, or its group's
-    before = session.token, session.group, session._ending, session._limits
+    before = session.token, session.group, session._ending, session.budget
     session.token = session.token or digest
     session.group = session.group or group
-    session._limits = (
-        limits.get("max_mwh", 0), limits.get("max_s", 0), limits.get("max_cost", 0)
-    )  # fmt: skip
+    if limits:
+        session.budget = budget(limits)
     trigger = "Authorized" if remote_id is None else "RemoteStart"
     remote = "" if remote_id is None else str(remote_id)
     session._asked = "\n\n%s\n%s\n%s" % (remote, token_type, token)
@@ -84,10 +88,19 @@ def start(session, token, token_type, group, remote_id, limits):
     except OSError:
         session.authorised = False
         session.outlet.stop()
-        session.token, session.group, session._ending, session._limits = before
+        session.token, session.group, session._ending, session.budget = before
         return False
     session._points = points
     return True
+
+
+def budget(limits):
+    """A Budget for what is held as `limits`."""
+    try:
+        from firmware.ledger import budget
+    finally:
+        let_go("firmware.ledger.budget")
+    return budget.Budget(limits)
 
 
 def begin(session, trigger):
@@ -112,7 +125,6 @@ def _begin(session, trigger):
     session._start_mwh = session.register.mwh
     session._from_ms = session.wall.uptime_ms
     session._ending = session._dropped_ms = session._opened_ms = None
-    session._closing = False
     session._aligned = 0
     session._second_ms = session._sampled_ms = session._now_ms
     session.keep()
@@ -127,7 +139,6 @@ def close(session, left):
     """The transaction ends as soon as nothing flows any more; `left`: the vehicle did."""
     reason, trigger = session._ending or (_why(session), "ChargingStateChanged")
     session._ending = (reason, "EVDeparted" if left else trigger)
-    session._closing = True
     session.authorised = False
     session.outlet.stop()
     session.keep()
@@ -143,10 +154,34 @@ def _why(session):
     return "Other"
 
 
-def finish(session):
-    """Nothing flows any more: keep the end, then the summary. When it cannot be kept it is tried
-    again.
+def closing(session, now_ms):
+    """Every turn while the transaction ends: once the contactor is open, or welded without
+    current, and the meter was read since, it has. A silent meter is not waited for.
     """
+    if session.outlet.energised:
+        session._dropped_ms = session._opened_ms = None
+        return
+    if session._dropped_ms is None:
+        session._dropped_ms = now_ms
+    welded = session._contactor.closed()
+    if welded:
+        # It may never open: once nothing flows any more that is the end, too.
+        session._opened_ms = None
+        if diff(now_ms, session._dropped_ms) < _WELDED_MS:
+            return
+    elif session._opened_ms is None:
+        session._opened_ms = now_ms
+    open_ms = diff(now_ms, session._dropped_ms if welded else session._opened_ms)
+    session.register.update()
+    age_ms = session.register.reading[_AGE]
+    # Its power is a mean: what it shows may be what flowed before.
+    still = age_ms <= open_ms and session.register.reading[_MW] < _NO_MW
+    if still or open_ms >= _SILENT_MS and (not welded or age_ms > _SILENT_MS):
+        _finish(session)
+
+
+def _finish(session):
+    # The end is kept, then the summary. When it cannot be kept it is tried again.
     reason, trigger = session._ending
     flags, boot, time = session.now()
     try:
@@ -161,11 +196,12 @@ def finish(session):
     summary = events.summary(
         session.evse_id, session.tx, session.token, session._began, (flags, boot, time),
         session._start_mwh, session.register.mwh, reason,
+        session.budget and session.budget.total(session),
     )  # fmt: skip
     session.tx = 0
     session.transaction_id = session.token = session.group = session._ending = None
-    session._closing = False
-    session._limits = (0, 0, 0)
+    session._closing = None
+    session.budget = None
     try:
         session.journal.append(summary)
     except OSError:

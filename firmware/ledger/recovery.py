@@ -60,7 +60,8 @@ class _Found:
         self.group = None if group == _NOBODY else group
         if len(data) > _SIZE:
             self.ending = str(data[_SIZE:], "utf-8").split("\n")
-        self.goes_on = bool(flags & 1)
+        # What it has cost is not known any more: who has a balance does not go on.
+        self.goes_on = flags & 1 and not cost
 
     def take(self, number, record):
         """Take a record of kind 1 or 2 into account that the cell does not count."""
@@ -166,7 +167,9 @@ def _go_on(session, found):
     session.transaction_id = bounds.name(session.journal, found.tx)
     session.token = found.token
     session.group = found.group
-    session._limits = found.limits
+    mwh, s, _ = found.limits
+    if mwh or s:
+        session.budget = bounds.budget({"max_mwh": mwh, "max_s": s})
     session._seq = found.seq
     session._began = found.began
     session._start_mwh = found.start_mwh

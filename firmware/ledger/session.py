@@ -36,23 +36,18 @@ _TRANSFER = const(8)
 
 _CHARGING = const(2)  # of firmware.outlet.ac.CHARGING_STATES
 _UNKNOWN = const(255)  # no state was told yet after a power cut
-_AGE = const(2)  # of a meter's reading, in ms
-_MW = const(10)
-_NO_MW = const(20000)
-_SILENT_MS = const(2000)
-_WELDED_MS = const(1000)  # without its drive a contactor opens sooner, or is welded
 _SECOND_MS = const(1000)
 _KEEP_MS = const(10000)  # what flows is kept as often, or with each sample
 
 
 class Session:
     """`evse_id` from 1. `contactor` tells by its mirror when the metal is open. Times in `config`
-    are in seconds. `points` as of bounds.points. `cell` has 160 bytes. `backend` knows whether
-    it hears now. `digest(text)` makes 10 bytes of a token.
+    are in seconds. `points` as of bounds.points. `cell` has 160 bytes. `ready()`: whether the
+    backend hears now. `digest(text)` makes 10 bytes of a token.
     """
 
     def __init__(
-        self, evse_id, outlet, register, contactor, config, points, journal, cell, wall, backend
+        self, evse_id, outlet, register, contactor, config, points, journal, cell, wall, ready
     ):
         self.evse_id = evse_id
         self.outlet = outlet
@@ -66,7 +61,7 @@ class Session:
         self.token = self.group = None  # digests of who was authorised and of the group
         self._cell = cell
         self._contactor = contactor
-        self._backend = backend
+        self._ready = ready
         self._starts, self._stops, self._mask, self._phases = points
         self._sample_ms = config["sample_interval_s"] * 1000
         self._keep_ms = min(self._sample_ms, _KEEP_MS)
@@ -75,7 +70,7 @@ class Session:
         # How long a vehicle is waited for, and what the end is then.
         self._patience = (config["connection_timeout_s"] * 1000, "Timeout", "EVConnectTimeout")
         self._asked = ""  # who wants to begin, until it is told
-        self._limits = (0, 0, 0)  # mWh, s and cost at most; 0: none
+        self.budget = None  # a budget.Budget: how much of it at most
         self._began = (0, 0, 0)  # flags, boot and time of the start, as in a record
         self._start_mwh = 0
         self._from_ms = 0  # uptime of the start; of boots before only what was spent counts
@@ -84,7 +79,7 @@ class Session:
         self._state = self._seen = 0  # the charging state last told, and that of the last tick
         self._held = True  # whether the state before the last one was steady
         self._ending = None  # (stopped reason, trigger) of who stopped it
-        self._closing = False  # while the contactor is still to open
+        self._closing = None  # bounds, while the contactor is still to open
         self._dropped_ms = None  # when the drive pin was seen off, while closing
         self._opened_ms = None  # when the contactor was seen open
         self._aligned = 0  # which interval of the clock it was
@@ -110,11 +105,11 @@ class Session:
     def start(self, token, token_type, group=None, remote_id=None, limits=None):
         """Authorise `token`, plain text of at most 255 bytes; `group`: the digest of its group;
         `remote_id`: the remoteStartId where the backend asked for it. `limits`: at most max_mwh,
-        max_s, max_cost (micro of the currency), each may be left out.
+        max_s, max_cost (micro of the currency; with the `tariff`), each may be left out.
 
         Whether it was: not while somebody else is, nor when it cannot be kept.
         """
-        return _bounds().start(self, token, token_type, group, remote_id, limits or {})
+        return _bounds().start(self, token, token_type, group, remote_id, limits)
 
     def stop(self, reason, trigger, final=False):
         """End the authorisation in good order, and the transaction where it is to end then or
@@ -128,7 +123,7 @@ class Session:
             if not self.tx:
                 self._ending = self.token = self.group = None
         if final and self.tx:
-            self._closing = True
+            self._closing = _bounds()
 
     def answered(self, result):
         """Take the backend's answer to an event of the transaction."""
@@ -150,8 +145,7 @@ class Session:
         if points != self._points:
             self._turn(points)
         if self._closing:
-            if self._last_reading(now_ms):
-                _bounds().finish(self)
+            self._closing.closing(self, now_ms)
             return
         state = outlet.charging_state
         if state != self._seen:
@@ -194,7 +188,8 @@ class Session:
         elif fell & self._stops or (
             fell & (_CONNECTED | _AUTHORISED) and not (self.authorised or points & self._stops)
         ):
-            _bounds().close(self, fell & _CONNECTED)
+            self._closing = _bounds()
+            self._closing.close(self, fell & _CONNECTED)
         elif fell & _AUTHORISED and self._ending:
             self.event(UPDATED, self._ending[1])
 
@@ -210,11 +205,8 @@ class Session:
     def _second(self, now_ms):
         mwh = self.register.update()
         if self.tx and self._state != _UNKNOWN:
-            most_mwh, most_s, most_cost = self._limits
-            if most_mwh and mwh - self._start_mwh >= most_mwh:
-                self.stop("EnergyLimitReached", "EnergyLimitReached")
-            elif most_s and self.spent_s >= most_s:
-                self.stop("TimeLimitReached", "TimeLimitReached")
+            if self.budget:
+                self.budget.tick(self)
             sampled = diff(now_ms, self._sampled_ms) >= self._sample_ms
             clock = 0
             if self._aligned_ms and self.wall.is_set:
@@ -230,29 +222,6 @@ class Session:
         if mwh != self._kept_mwh and diff(now_ms, self._kept_ms) >= self._keep_ms:
             self.keep()
 
-    def _last_reading(self, now_ms):
-        # Whether the contactor is open, or welded without current, and the meter was read since; a
-        # silent meter is not waited for.
-        if self.outlet.energised:
-            self._dropped_ms = self._opened_ms = None
-            return False
-        if self._dropped_ms is None:
-            self._dropped_ms = now_ms
-        welded = self._contactor.closed()
-        if welded:
-            # It may never open: once nothing flows any more that is the end, too.
-            self._opened_ms = None
-            if diff(now_ms, self._dropped_ms) < _WELDED_MS:
-                return False
-        elif self._opened_ms is None:
-            self._opened_ms = now_ms
-        open_ms = diff(now_ms, self._dropped_ms if welded else self._opened_ms)
-        self.register.update()
-        age_ms = self.register.reading[_AGE]
-        # Its power is a mean: what it shows may be what flowed before.
-        still = age_ms <= open_ms and self.register.reading[_MW] < _NO_MW
-        return still or open_ms >= _SILENT_MS and (not welded or age_ms > _SILENT_MS)
-
     def now(self):
         """(flags, boot, time) of a record of now, as firmware.ledger.events has them."""
         wall = self.wall
@@ -266,7 +235,7 @@ class Session:
         """
         flags, boot, time = self.now()
         flags |= kind
-        if not self._backend.ready:
+        if not self._ready():
             flags |= _OFFLINE
         tx = self.tx or self.journal.next
         self._state = self.outlet.charging_state
@@ -296,12 +265,13 @@ class Session:
         self._kept_mwh = self.register.mwh
         flags, boot, time = self.now()
         began, began_boot, began_time = self._began
+        most_mwh, most_s, most = self.budget.limits if self.budget else (0, 0, 0)
         data = pack(
             "<BBBBIIIQQIqIqIQIQ10s10s",
             1, flags | (1 if self.authorised else 0), began, self._state,
             self.journal.next, self.tx, self._seq,
             self.register.mwh, self._start_mwh, boot, time, began_boot, began_time, self.spent_s,
-            self._limits[0], self._limits[1], self._limits[2],
+            most_mwh, most_s, most,
             self.token or b"", self.group or b"",
         )  # fmt: skip
         if self._ending:

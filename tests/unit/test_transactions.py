@@ -265,6 +265,43 @@ def test_an_energy_and_a_time_end_a_session():
             assert 24 < float(ended["timestamp"][17:-1]) < 27
 
 
+def test_a_balance_ends_a_session():
+    from firmware.ledger import tariff
+
+    # 0.36 a kWh, 0.2 at the start: 0.30 are used up by 277.8 Wh.
+    data = tariff.check(
+        {
+            "tariffId": "T",
+            "currency": "EUR",
+            "energy": {"prices": [{"priceKwh": 0.36}]},
+            "fixedFee": {"prices": [{"priceFixed": 0.2}]},
+        }
+    )
+    limits = {"max_cost": 300000, "tariff": data}
+    trace, station = _limited(200000, **limits)
+    (ended,) = trace.messages(event="Ended")
+    assert ended["transactionInfo"]["stoppedReason"] == "LocalOutOfCredit"
+    assert ended["triggerReason"] == "CostLimitReached"
+    taken = _value(ended) - _value(trace.messages(event="Started")[0])
+    assert 277 <= taken <= 285, taken
+    assert station.sessions[0].budget is None
+
+
+def test_what_is_left_of_a_limit_holds_after_a_cut():
+    trace, station = simulate(
+        4000, [step(1000, "plug", r_ohm=882)], settings(after_power_cut="resume")
+    )
+    assert station.sessions[0].start("X", "Local", limits={"max_mwh": 80000})
+    board = station.board
+    board.scenario["until_ms"] = 100000
+    board.plant.at(25000000, board.cut_power, 1000000)
+    board.run(station)
+    (told,) = _gapless(trace).values()
+    assert "TxResumed" in [event["triggerReason"] for event in told]
+    assert told[-1]["transactionInfo"]["stoppedReason"] == "EnergyLimitReached"
+    assert 80 <= _value(told[-1]) - _value(told[0]) <= 86
+
+
 def test_what_cannot_be_kept_does_not_begin():
     trace, station = simulate(5000, [step(1000, "plug", r_ohm=882)])
     board = station.board
