@@ -42,12 +42,12 @@ _KEEP_MS = const(10000)  # what flows is kept as often, or with each sample
 
 class Session:
     """`evse_id` from 1. `contactor` tells by its mirror when the metal is open. Times in `config`
-    are in seconds. `points` as of bounds.points. `cell` has 160 bytes. `ready()`: whether the
-    backend hears now. `digest(text)` makes 10 bytes of a token.
+    are in seconds. `points` as of bounds.points. `cell` has 160 bytes. `backend` knows whether
+    it hears now. `digest(text)` makes 10 bytes of a token.
     """
 
     def __init__(
-        self, evse_id, outlet, register, contactor, config, points, journal, cell, wall, ready
+        self, evse_id, outlet, register, contactor, config, points, journal, cell, wall, backend
     ):
         self.evse_id = evse_id
         self.outlet = outlet
@@ -61,7 +61,7 @@ class Session:
         self.token = self.group = None  # digests of who was authorised and of the group
         self._cell = cell
         self._contactor = contactor
-        self._ready = ready
+        self._backend = backend
         self._starts, self._stops, self._mask, self._phases = points
         self._sample_ms = config["sample_interval_s"] * 1000
         self._keep_ms = min(self._sample_ms, _KEEP_MS)
@@ -235,7 +235,7 @@ class Session:
         """
         flags, boot, time = self.now()
         flags |= kind
-        if not self._ready():
+        if not self._backend.ready:
             flags |= _OFFLINE
         tx = self.tx or self.journal.next
         self._state = self.outlet.charging_state
