@@ -43,6 +43,7 @@ _HEAD_OF_CELL = const(8)
 _HEAD = const(10)
 _MARK = const(0xA000)
 _LONGEST = const(1024)
+_BEHIND = const(0x2AA55AA5)
 _END = const(0x5500)
 _STEP = const(64)
 # With the ring lost: more records than may have come behind those in flash.
@@ -189,7 +190,7 @@ class _Opening:
         self._clear(self.top - _HEADER, _HEADER)
         self._clear(0, self.top)
         journal.places[journal.next % len(journal.places)] = 0
-        journal.move(self.memory.write, 0, struct.pack("<IIH", 0, journal.next, _END))
+        journal.move(self.memory.write, 0, struct.pack("<IIH", _BEHIND, journal.next, _END))
         journal.save(journal.next)
         header = struct.pack("<4s12sIB7x", _MAGIC, journal.id.encode(), self.top, held)
         header += struct.pack("<I", binascii.crc32(header))
@@ -265,7 +266,7 @@ class _Opening:
             # Any number below the limit may have been used; and the cursor may be the one before.
             end = max(number, min(max(number, limit) + _STEP, last))
             self._wipe(at, left + _HEAD)
-            journal.move(self.memory.write, at, struct.pack("<IIH", 0, end, _END))
+            journal.move(self.memory.write, at, struct.pack("<IIH", _BEHIND, end, _END))
             self._put(number, end + 1, at)
             number = end
         # What a cut may have left of an appending, and of a freeing.
@@ -319,10 +320,13 @@ class _Opening:
             for i in range(len(data) - _HEAD + 1):
                 kind = data[i + 9]
                 if kind == _END >> 8 or kind & 0xF8 == _MARK >> 8:
-                    (number,) = struct.unpack_from("<I", data, i + 4)
+                    behind, number = struct.unpack_from("<II", data, i)
                     if low <= number < high:
                         if kind == _END >> 8:
-                            return skipped + i, number, 0
+                            # A cut may have torn its beginning, where it is expected.
+                            if behind == _BEHIND or skipped + i == 0:
+                                return skipped + i, number, 0
+                            continue
                         number, n = self._record(at + skipped + i)
                         if number and n <= left - skipped - i:
                             return skipped + i, number, n

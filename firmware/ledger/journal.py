@@ -14,10 +14,10 @@ The memory, little-endian; `durable` makes and recovers it:
 
 A record is CRC-32 of all behind it u32, number u32, length + 0xA000 u16, 1 to 1024 bytes; the next
 one begins behind its last byte, and what reaches the ring's end goes on at its beginning. Behind
-the newest there is the end: 0 u32, the next number u32, 0x5500 u16. An appending writes bytes and
-new end first, then the head over the old end, of which the last byte (0x55 before, 0xA0 to 0xA4
-then) makes the record valid. So a cut leaves it whole or not at all, and a ring that ends in
-another way is damaged. From a record that is needed no more the cursor moves on, then zeros go
+the newest there is the end: 0x2AA55AA5 u32, the next number u32, 0x5500 u16. An appending writes
+bytes and new end first, then the head over the old end, of which the last byte (0x55 before, 0xA0
+to 0xA4 then) makes the record valid. So a cut leaves it whole or not at all, and a ring that ends
+in another way is damaged. From a record that is needed no more the cursor moves on, then zeros go
 over it.
 
 Files in flash: see `spill`.
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 
 _HEAD = const(10)
 _MARK = const(0xA000)
+_BEHIND = const(0x2AA55AA5)
 _END = const(0x5500)
 _LONGEST = const(1024)
 _STEP = const(64)  # so many numbers at most there are between the next one and the cursor's last
@@ -114,7 +115,9 @@ class Journal:
         if number >= self.limit:
             self.save(self.tail)
         at = self.place(number)
-        self.move(self.memory.write, at + _HEAD, data + struct.pack("<IIH", 0, number + 1, _END))
+        self.move(
+            self.memory.write, at + _HEAD, data + struct.pack("<IIH", _BEHIND, number + 1, _END)
+        )
         head = struct.pack("<IH", number, n | _MARK)
         crc = binascii.crc32(data, binascii.crc32(head))
         self.move(self.memory.write, at, struct.pack("<I", crc) + head)
