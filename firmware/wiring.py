@@ -45,12 +45,23 @@ def wire(station, board, config):
     backend = Backend(config, who, reason, nonce, wall, sessions, upkeep, record, journal)
     upkeep.backend = backend
     station.needs.append(backend.outbox.needs)
-    station.receipt_keys = None
+    station.receipt_keys = signs = None
     if config["receipts"]:
         from firmware.ledger import receipt
 
         let_go("firmware.ledger.receipt")
         station.receipt_keys = receipt.keys(board)
+        if station.receipt_keys:
+            signs = {
+                "key": station.receipt_keys[0],
+                "named": config["receipt_id"] == "token",
+                "told": {
+                    "board": (board.vendor, board.model),
+                    "version": VERSION,
+                    "station": config["station_id"],
+                    "meter": ("", "", "", ""),  # boards do not name their meters yet
+                },
+            }
     for place in board.outlets:
         gbt = place.standard == "gbt18487"
         core = Safety(
@@ -110,6 +121,7 @@ def wire(station, board, config):
         let_go("firmware.access." + name)
     for session in sessions:
         session.digest = station.cards.digest
+        session.signs = signs
     why = "PowerLoss" if reason == "PowerUp" else "Reboot"
     recovery.recover(sessions, journal, cells, cut == "resume", why, record)
     station.ticks = [core.tick for core in station.cores] + [box.note for box in boxes]

@@ -15,7 +15,8 @@ Kind 1 goes on (flags: 0 to 2 Started, Updated, Ended; 8 happened offline; 16 wi
     transaction u32: the number of its Started (in that one, too); seqNo u32
     with a reading: the register in mWh u64; mHz, mV of L1 to L3, mA of L1 to L3, mW, each s32
     to the end, UTF-8, with line feeds between: trigger ("" for MeterValuePeriodic), stopped
-    reason, remoteStartId, type and text of the token; empty ones at the end are left out
+    reason, remoteStartId, type and text of the token, receipt (OCMF); empty ones at the end are
+    left out
 
 Kind 2, when a transaction has ended (flags: 4 its end is dated, 32 its start, 64 has a cost; boot
 and time are those of the end):
@@ -23,7 +24,8 @@ and time are those of the end):
     evse u8; transaction u32; digest of the token, 10 bytes, zeros without one
     boot u32 and time s64 of the start
     register at start and end in mWh, u64 each; cost in micro of the currency s64, 0 without
-    to the end, UTF-8: stopped reason; with a cost a line feed and its currency
+    to the end, UTF-8, with line feeds between: stopped reason, currency of the cost, receipt;
+    empty ones at the end are left out
 
 Kind 3: boot u32, Unix time of its start in ms s64; written once in each boot that learns the date.
 
@@ -42,6 +44,7 @@ from struct import pack, unpack_from
 
 from micropython import const
 
+from firmware import let_go
 from firmware.clock import render
 from firmware.outlet.ac import CHARGING_STATES
 
@@ -109,14 +112,15 @@ def security(wall, kind, info):
     return pack("<BBIq", SECURITY, flags, wall.boot, time) + text.encode()
 
 
-def summary(evse_id, tx, token, began, ended, start_mwh, end_mwh, reason, cost=None):
+def summary(evse_id, tx, token, began, ended, start_mwh, end_mwh, reason, cost=None, receipt=""):
     """The record of kind 2. `began`, `ended`: (flags, boot, time); `cost`: (micro, currency)."""
     flags = ended[0] & DATED | (START_DATED if began[0] & DATED else 0)
     micro = 0
+    currency = ""
     if cost:
         flags |= COST
-        micro = cost[0]
-        reason += "\n" + cost[1]
+        micro, currency = cost
+    reason = "\n".join((reason, currency, receipt)).rstrip()
     return pack(
         "<BBIqBI10sIqQQq",
         SUMMARY, flags, ended[1], ended[2], evse_id, tx, token or b"", began[1], began[2],
@@ -145,7 +149,7 @@ def whole(record):
 
 def fields(record):
     """A record of kind 1 as (flags, boot, time, evse, state, measurands, phases, tx, seq,
-    reading or None, texts): the reading has 9 numbers, the texts are 5.
+    reading or None, texts): the reading has 9 numbers, the texts are 6.
     """
     flags, boot, time, evse_id, state, mask, phases, tx, seq = unpack_from("<BIq4BII", record, 1)
     at = 26
@@ -153,14 +157,14 @@ def fields(record):
     if flags & READING:
         reading = unpack_from("<Q8i", record, at)
         at += 40
-    texts = str(record[at:], "utf-8").split("\n", 4)
-    texts += [""] * (5 - len(texts))
+    texts = str(record[at:], "utf-8").split("\n", 5)
+    texts += [""] * (6 - len(texts))
     return flags, boot, time, evse_id, state, mask, phases, tx, seq, reading, texts
 
 
 def _event(journal, record, flags, time):
     _, _, _, evse_id, state, mask, phases, tx, seq, reading, texts = fields(record)
-    trigger, reason, remote_id, token_type, token = texts
+    trigger, reason, remote_id, token_type, token, signed = texts
     kind = flags & 3
     info: dict = {"transactionId": "%s-t%d" % (journal.id, tx)}
     if state < len(CHARGING_STATES):
@@ -183,7 +187,13 @@ def _event(journal, record, flags, time):
         payload["idToken"] = {"idToken": token, "type": token_type}
     if reading:
         context = _BOTH[kind] if kind != 1 else _CONTEXTS.get(trigger, "Sample.Periodic")
-        samples = _samples(context, mask, phases, reading)
+        samples = _samples(context, mask | 1 if signed else mask, phases, reading)
+        if signed:
+            try:
+                from firmware.ledger import receipt
+            finally:
+                let_go("firmware.ledger.receipt")
+            samples[0]["signedMeterValue"] = receipt.signed_value(signed)
         payload["meterValue"] = [{"timestamp": time, "sampledValue": samples}]
     return payload
 

@@ -70,6 +70,9 @@ class Session:
         # How long a vehicle is waited for, and what the end is then.
         self._patience = (config["connection_timeout_s"] * 1000, "Timeout", "EVConnectTimeout")
         self._asked = ""  # who wants to begin, until it is told
+        self.signs = None  # what a receipt needs to be made, see signing; None: none is
+        self.user = None  # (token, its type, ""), plain, where a receipt is to name it
+        self.signing = None  # the receipt in the making, then its text
         self.budget = None  # a budget.Budget: how much of it at most
         self._began = (0, 0, 0)  # flags, boot and time of the start, as in a record
         self._start_mwh = 0
