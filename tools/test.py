@@ -49,8 +49,11 @@ def realtime(paths):
 
 
 def micropython(paths):
+    # Hundreds of tests in one process, with a flash and a trace in its heap.
     return [
         str(BIN / "micropython"),
+        "-X",
+        "heapsize=8M",
         "tests/runner.py",
         *(paths or ["tests/unit", "tests/control", "tests/roles"]),
     ]
