@@ -266,10 +266,10 @@ class _Opening:
             # Any number below the limit may have been used; and the cursor may be the one before.
             end = max(number, min(max(number, limit) + _STEP, last))
             self._wipe(at, left + _HEAD)
-            journal.move(self.memory.write, at, struct.pack("<IIH", _BEHIND, end, _END))
             self._put(number, end + 1, at)
             number = end
-        # What a cut may have left of an appending, and of a freeing.
+        # What a cut may have left of an appending, and of a freeing: in this order, for `_torn`.
+        journal.move(self.memory.write, at, struct.pack("<IIH", _BEHIND, number, _END))
         self._wipe(at + _HEAD, min(left, _LONGEST + 2 * _HEAD))
         n = min(left, _LONGEST + _HEAD)
         self._wipe(journal.place(journal.tail) - n, n)
@@ -310,6 +310,12 @@ class _Opening:
         self.journal.move(self.memory.read, at, data)
         return _valid(data, 0)
 
+    def _torn(self, at, number):
+        # Whether the record was being written, at its head: then the end is behind it already.
+        data = bytearray(min(self.journal.size - _HEAD, _LONGEST + _HEAD))
+        self.journal.move(self.memory.read, at + _HEAD, data)
+        return bytes(data).find(struct.pack("<IIH", _BEHIND, number + 1, _END)) > 0
+
     def _search(self, at, left, low, high):
         # (bytes skipped, number, bytes of it) of the next record with a number in low ... high-1;
         # the end that such a number is to be put at has 0 bytes. Number 0: there is neither.
@@ -323,8 +329,7 @@ class _Opening:
                     behind, number = struct.unpack_from("<II", data, i)
                     if low <= number < high:
                         if kind == _END >> 8:
-                            # A cut may have torn its beginning, where it is expected.
-                            if behind == _BEHIND or skipped + i == 0:
+                            if behind == _BEHIND or skipped + i == 0 and self._torn(at, number):
                                 return skipped + i, number, 0
                             continue
                         number, n = self._record(at + skipped + i)

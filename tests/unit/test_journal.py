@@ -453,6 +453,16 @@ def test_a_lost_cursor_with_ends_all_over_the_ring():
     assert not pile.missing()
 
 
+def test_a_record_overwritten_from_its_last_byte_on_by_what_ends_a_ring():
+    for fill in (0x55, 0, 0xA0):
+        pile = Pile()
+        pile.append(count=10)
+        at = pile.journal.at + pile.journal.place(8) + 9
+        pile.chip.memory[at : at + 1000] = bytes([fill]) * 1000
+        pile.boot()
+        assert pile.missing() == [8, 9, 10] and pile.journal.next > 10 and pile.said()
+
+
 def test_foreign_content_and_other_formats_are_formatted_and_said():
     for content, text in (
         (b"\xa5" * 8192, "foreign"),
