@@ -194,7 +194,7 @@ def _sign(session, age_ms):
         text = next(session.signing) or next(session.signing)
         if text:
             session.signing = text if len(text) <= _RECEIPT else ""
-    except (KeyError, StopIteration, TypeError, ValueError):
+    except Exception:
         session.signing = ""
 
 
@@ -209,27 +209,34 @@ def _signing():
 def _finish(session, receipt):
     # The end is kept, then the summary. When it cannot be kept it is tried again.
     reason, trigger = session._ending
-    flags, boot, time = session.now()
+    ended = session.now()
     try:
         session.event(ENDED, trigger, True, "\n" + reason + ("\n" * 4 + receipt).rstrip())
     except OSError:
         session._dropped_ms = session._opened_ms = None
         return
+    kept = False
+    try:
+        _sum_up(session, ended, reason, receipt)
+        kept = True
+    except (MemoryError, OSError):
+        pass  # firmware.ledger.recovery makes it of the end; there is no second end
+    session.tx = 0
+    session.transaction_id = session.token = session.group = session._ending = None
+    session._closing = None
+    session.budget = session.signing = session.user = None
+    if kept:
+        session.keep()
+
+
+def _sum_up(session, ended, reason, receipt):
     try:
         from firmware.ledger import events
     finally:
         let_go("firmware.ledger.events")
     summary = events.summary(
-        session.evse_id, session.tx, session.token, session._began, (flags, boot, time),
+        session.evse_id, session.tx, session.token, session._began, ended,
         session._start_mwh, session.register.mwh, reason,
         session.budget and session.budget.total(session), receipt,
     )  # fmt: skip
-    session.tx = 0
-    session.transaction_id = session.token = session.group = session._ending = None
-    session._closing = None
-    session.budget = session.signing = session.user = None
-    try:
-        session.journal.append(summary)
-    except OSError:
-        pass  # firmware.ledger.recovery makes it of the end, if the memory comes back
-    session.keep()
+    session.journal.append(summary)

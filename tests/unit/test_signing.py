@@ -46,6 +46,20 @@ def test_a_receipt_names_the_user_where_that_was_chosen():
     assert '"ID":"%s"' % CARD in a2b_base64(signed["signedMeterData"]).decode()
 
 
+def test_a_receipt_that_fails_keeps_nobody_from_leaving():
+    steps = charging(step(20000, "pause"), step(22000, "unplug"))
+    trace, station = simulate(15000, steps, settings(receipts=1))
+    station.sessions[0].signing = _failing()
+    station.board._simulate(station, 40000000)
+    assert len(trace.messages("TransactionEvent", "Ended")) == 1
+    assert station.sessions[0].free and not station.errors
+
+
+def _failing():
+    yield None
+    raise MemoryError()
+
+
 def test_without_keys_a_session_ends_all_the_same():
     trace, station = simulate(
         40000, charging(step(20000, "pause"), step(22000, "unplug")), settings()

@@ -329,6 +329,31 @@ def test_what_cannot_be_kept_does_not_begin():
     assert _told(trace)[-1][3] == "Local"
 
 
+class _Spent:
+    # A budget whose sum there is no memory for.
+    limits = (0, 0, 0)
+
+    def tick(self, session):
+        pass
+
+    def total(self, session):
+        raise MemoryError()
+
+
+def test_what_cannot_be_summed_up_has_one_end_all_the_same():
+    trace, station = simulate(20000, charging())
+    station.sessions[0].budget = _Spent()
+    station.sessions[0].stop("Local", "StopAuthorized")
+    station.board._simulate(station, 30000000)
+    assert station.sessions[0].free and not station.errors
+    assert len(_gapless(trace)) == 1 and _told(trace)[-1][3] == "Local"
+    assert len(trace.messages("TransactionEvent", "Ended")) == 1
+    # A later boot makes the summary of the end.
+    assert not _summaries(station)
+    station = station.__class__(station.board, station.config)
+    assert len(_summaries(station)) == 1
+
+
 def _cut(at_ms, mode, *more, **fields):
     config = settings(after_power_cut=mode, **fields)
     steps = charging(step(at_ms, "power", for_ms=3000), *more)
