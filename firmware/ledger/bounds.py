@@ -68,7 +68,7 @@ def start(session, token, token_type, group, remote_id, limits):
     if session.tx and session.token and digest != session.token:
         if not group or group != session.group:
             return False  # a transaction is one token's, or its group's
-    before = session.token, session.group, session._ending, session.budget
+    before = session.token, session.group, session._ending, session.budget, session.user
     session.token = session.token or digest
     session.group = session.group or group
     if limits:
@@ -87,10 +87,11 @@ def start(session, token, token_type, group, remote_id, limits):
             session._asked = ""
         elif points & session._starts:
             _begin(session, trigger)
-    except OSError:
+    except (MemoryError, OSError):
         session.authorised = False
         session.outlet.stop()
-        session.token, session.group, session._ending, session.budget = before
+        session.token, session.group, session._ending, session.budget, session.user = before
+        session._asked = ""
         return False
     session._points = points
     return True
@@ -109,7 +110,7 @@ def begin(session, trigger):
     """A point that starts a transaction was reached. Where it cannot be kept nothing may flow."""
     try:
         _begin(session, trigger)
-    except OSError:
+    except (MemoryError, OSError):
         session.stop("Other", "AbnormalCondition")
         raise
 

@@ -329,6 +329,28 @@ def test_what_cannot_be_kept_does_not_begin():
     assert _told(trace)[-1][3] == "Local"
 
 
+def test_nobody_stays_let_in_nor_named_where_memory_ran_out():
+    config = settings(tx_start="EVConnected,PowerPathClosed")
+    trace, station = simulate(5000, [], config)
+    session = station.sessions[0]
+
+    def fails(_):
+        raise MemoryError()
+
+    session.outlet.plugged = True  # at this moment, before the transaction's tick
+    append = station.journal.append
+    station.journal.append = fails
+    assert not session.start("X", "Local")
+    assert session.free and session.token is None and not station.outlets[0].authorised
+    station.journal.append = append
+    # Who plugs in later is not told to be the one who was turned away.
+    session.outlet.plugged = False
+    station.board.plant.plug(2740)
+    station.board._simulate(station, 8000000)
+    (started,) = trace.messages("TransactionEvent", "Started")
+    assert "idToken" not in started and session.tx and not session.authorised
+
+
 class _Spent:
     # A budget whose sum there is no memory for.
     limits = (0, 0, 0)
