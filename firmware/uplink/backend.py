@@ -86,10 +86,10 @@ class Backend:
     def _answered(self, tx, result):
         for session in self.sessions:
             if session.tx == tx:
+                session.answered(result)  # first: a memory that fails may not keep it from that
                 info = result.get("idTokenInfo")
                 if session.token and isinstance(info, dict):
                     self.doorman.told(session.token, info)
-                session.answered(result)
 
     def _publish(self, payload):
         return self.link.publish(payload, None)

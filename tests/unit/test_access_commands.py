@@ -3,6 +3,7 @@
 import json
 
 from tests.pile import CARD, charging, settings, simulate, step
+from tests.support import raises
 
 OTHER = "DEADBEEF"
 
@@ -359,6 +360,19 @@ def test_a_deauthorised_card_is_not_let_in_from_the_cache():
     assert ended["transactionInfo"]["stoppedReason"] == "DeAuthorized"
     assert _decisions(trace)[-1] == ("refused", "the local cache says: Blocked")
     assert not station.errors
+
+
+def test_a_refusal_ends_a_session_whatever_the_flash_says():
+    _, station = simulate(7000, charging())
+
+    def fails(digest, info):
+        raise OSError(5)
+
+    session = station.sessions[0]
+    station.cards.told = fails
+    refusal = {"idTokenInfo": {"status": "Blocked"}}
+    raises(OSError, station.backend._answered, session.tx, refusal)
+    assert not session.authorised and not station.outlets[0].authorised
 
 
 def test_no_token_is_written_or_told_beyond_its_message():
