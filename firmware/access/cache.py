@@ -12,6 +12,7 @@ from firmware.ticks import diff
 _MOST = const(64)
 _FRESH = const(16)  # that wait to be written
 _LATER_MS = const(60000)  # several are written in one go
+_LAST_S = const(0xFFFFFFFF)  # that an entry has room for: in 2106
 
 
 def note(door, digest, info):
@@ -42,7 +43,7 @@ def note(door, digest, info):
             if until_s and not 0 < expires_s < until_s:
                 expires_s = until_s
             code = entries.STATUSES.index(status)
-            entry = entries.pack(digest, code, group, evses, expires_s)
+            entry = entries.pack(digest, code, group, evses, min(expires_s, _LAST_S))
             # What only moves its end by less than half a life is not worth a write to flash.
             same = before and before[:22] == entry[:22]
             if not same or expires_s - entries.unpack(before)[4] > life_s // 2:

@@ -131,6 +131,14 @@ def test_the_cache_lets_in_without_the_backend_until_it_is_refused():
     assert door.said["why"] == "the backend cannot be asked"
 
 
+def test_an_answer_that_holds_for_centuries_lets_in_like_any_other():
+    door = Door(auth_cache_life_s=0)
+    door.show(A)
+    door.answer(status="Accepted", cacheExpiryDateTime="2150-01-01T00:00:00Z")
+    assert not door.sessions[0].free
+    assert entries.unpack(entries.in_cache(door, door.digest(A)))[4] == 0xFFFFFFFF
+
+
 def test_the_cache_outlives_a_boot_and_is_written_seldom():
     door = Door(refusals=0)
     for i in range(70):
