@@ -141,7 +141,7 @@ class Outbox:
             if not events:
                 events = _events()
             try:
-                action, payload = events.call(journal, self._wall, call.key, record)
+                action, payload = events.call(journal, self._wall, call.key, record or b"")
             except ValueError:
                 # It cannot be told, today or ever; the others can.
                 self._bury(call, "InternalError")
@@ -192,11 +192,13 @@ class Outbox:
             self._kept.remove(call)
 
     def line_lost(self):
-        """Every unanswered CALL is to be sent again on the next connection."""
+        """Every unanswered CALL of the journal is to be sent again on the next connection. Whoever
+        waits for the answer to another one waits no longer, though it was not sent yet.
+        """
         for call in self._kept:
             call.sent = False
         for call in self._calls[:]:
-            if call.sent:
+            if call.sent or call.what[3]:
                 self._end(call, None)
 
     def _end(self, call, payload):

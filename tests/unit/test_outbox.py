@@ -181,6 +181,33 @@ def test_what_is_not_of_the_journal_may_be_dropped_and_says_so():
     assert results == [None, None]
 
 
+def test_who_waits_for_an_answer_hears_that_the_line_is_lost_before_it_was_asked():
+    # A card of before the outage must not begin anything after it.
+    results = []
+    outbox, line = _outbox(0)
+    line.open = False
+    outbox.add("Authorize", lambda i: {"seqNo": i}, 1, results.append)
+    outbox.add("StatusNotification", lambda i: {"seqNo": i}, 2)
+    outbox.tick(0, line.publish)
+    outbox.line_lost()
+    assert results == [None]
+    line.open = True
+    outbox.tick(20, line.publish)
+    assert _seqs(line) == [2]
+
+
+def test_a_record_that_was_damaged_since_it_was_sent_holds_up_nothing():
+    outbox, line = _outbox(3)
+    _ticks(outbox, line, 0)
+    outbox.line_lost()
+    outbox._journal.records[1] = None
+    _ticks(outbox, line, 20)
+    assert _seqs(line) == [0, 1, 2, 1, 2]
+    for i in (2, 3):
+        outbox.result("j1-%d" % i, {})
+    assert not outbox._kept and outbox._journal.records[4][0] == 4  # the dead letter
+
+
 def test_it_is_bounded_and_refuses_what_is_more():
     outbox, line = _outbox(100)
     line.open = False
