@@ -158,6 +158,23 @@ def test_cut_at_any_command_it_boots_the_old_files_or_ends_the_flash(older, tmp_
         assert not is_old(hello(served)) and whole(flash_directory)
 
 
+def test_a_board_that_begins_anew_just_then_is_asked_again(older, tmp_path, monkeypatch):
+    with board(shutil.copytree(older, tmp_path / "flash")) as served:
+        with port.Port(served.port) as there:
+            run = there.run
+            asked = []
+
+            def silent_once(code, timeout_s=port.ANSWER_S):
+                asked.append(code)
+                if len(asked) == 1:
+                    raise Failed("it fell silent")
+                return run(code, timeout_s)
+
+            monkeypatch.setattr(there, "run", silent_once)
+            assert there.bench()[0] and asked[0] == asked[1]
+            assert port.is_hello(there.leave())
+
+
 @pytest.mark.parametrize("files", [1, 2, 40])
 def test_cut_while_files_move_it_ends_the_flash_by_itself(older, tmp_path, monkeypatch, files):
     # The list of what is new is there: a cut now leaves a mixture, which the next boot ends.

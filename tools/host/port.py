@@ -14,6 +14,7 @@ from .errors import BadInput, Failed
 
 CHUNK = 1536  # bytes in one command: as base64 it fits a small heap many times
 ANSWER_S = 20
+SETTLED_S = 6  # for a first answer; then it is asked anew
 SILENCE_S = 2  # on a pseudo-terminal, where mpremote waits in a read
 REBOOT_S = 20
 OLDEST = (1, 25)
@@ -145,7 +146,14 @@ class Port:
         (platform, architecture, machine) of the board.
         """
         self._interrupt()
-        if self.run(build.program(_TO_BENCH)).strip() == "pile":
+        program = build.program(_TO_BENCH)
+        try:
+            told = self.run(program, SETTLED_S)
+        except Failed:
+            # The prompt that answered was of before a reset just now.
+            self._interrupt()
+            told = self.run(program)
+        if told.strip() == "pile":
             # Its watchdog cannot be stopped: begin anew, and stay at the prompt.
             self._restart()
         name, version, mpy, platform, machine = ast.literal_eval(self.run(_ABOUT))
