@@ -174,6 +174,9 @@ def _go_on(session, found):
     session._began = found.began
     session._start_mwh = found.start_mwh
     session._from_ms = session.wall.uptime_ms - found.spent_s * 1000
+    # It is waited for from now on, whatever the ticks have counted before this start.
+    session._now_ms = session._second_ms = session._sampled_ms = session.wall._last_ms
+    session._seen_ms = session._unplugged_ms = session._now_ms
     session._state = 255
     session._points = 2  # authorised
     session._patience = (_WAIT_MS, "PowerLoss", "AbnormalCondition")

@@ -413,6 +413,21 @@ def test_a_power_cut_may_be_gone_on_after():
     assert mwh - 22000 <= _value(told[-1]) * 1000 <= mwh + 20 and mwh > 150000
 
 
+def test_a_start_late_on_the_clock_is_waited_for_like_any_other():
+    # The ticks go on over a soft reset.
+    for start_ms in (60000, (1 << 29) + 60000):
+        for there in (True, False):
+            _, station = simulate(15000, charging(), settings(after_power_cut="resume"))
+            board = station.board
+            board._start_ms = start_ms
+            if not there:
+                board.plant.unplug()
+            station = station.__class__(board, station.config)
+            board._simulate(station, 25000000)
+            session = station.sessions[0]
+            assert session.authorised == there and bool(session.tx) == there, (start_ms, there)
+
+
 def test_after_a_cut_the_same_card_ends_what_went_on():
     (told,), trace, _ = _cut(45000, "resume", step(80000, "card", uid=CARD))
     assert told[-1]["transactionInfo"]["stoppedReason"] == "Local"
