@@ -2,8 +2,12 @@
 that stayed, a lambda too, would hold all of it.
 """
 
+from micropython import const
+
 from firmware.access import entries, reserve, tokens, update
 from firmware.access.cards import Doorman
+
+_STAGED = const(6)  # kind of a record, see firmware.commit
 
 
 def open(station, commits):
@@ -27,9 +31,27 @@ def open(station, commits):
                 door.cached = count
         except ValueError as error:
             door.record("error", problem=str(error))
-    reserve.restore(door)
+    door.now_ms = board.clock.ticks_ms()
+    reserve.restore(door, _staged(station, door))
     if station.config["free_vend"]:
         from firmware.access import vend
 
         vend.watch(door)
     return door
+
+
+def _staged(station, door):
+    # What is in the journal and not in flash yet holds as it did before the power was cut: the
+    # list's changes, and the reservations, None where there are none newer than in flash.
+    reserved = None
+    journal = station.journal
+    try:
+        for number in range(station.staged.needs(), journal.next):
+            record = journal.read(number) or b"\0"
+            if record[0] == _STAGED and record[1] == reserve.RESERVED:
+                reserved = record[2:]
+            elif record[0] == _STAGED and record[1] == update.CHANGES:
+                door.waiting.append(record[2:])
+    except OSError as error:
+        door.record("error", problem="journal: %r" % error)
+    return reserved

@@ -99,9 +99,10 @@ def keep(door, reservations):
         watch(door)
 
 
-def restore(door):
-    """After a boot: what was kept."""
-    data = door.store.load(FILE) or b""
+def restore(door, data=None):
+    """After a boot: what was kept, as `data` or else in the store."""
+    if data is None:
+        data = door.store.load(FILE) or b""
     if len(data) % _SIZE:
         return
     for at in range(0, len(data), _SIZE):

@@ -362,6 +362,26 @@ def test_a_deauthorised_card_is_not_let_in_from_the_cache():
     assert not station.errors
 
 
+def test_what_was_changed_while_a_contactor_was_closed_holds_after_a_power_cut_too():
+    steps = [
+        _reserve(8000, OTHER, evseId=2),
+        _list(9000, 5, _data(OTHER)),
+        step(12000, "power", for_ms=3000),
+    ]
+    trace, station = simulate(11000, charging(*steps), outlets=2)
+    (kept,) = station.cards.reservations
+    assert not {"access.list", "access.reserved"} & set(station.board.store._kept)
+    # Before the first turn of the new boot, and once it is in flash.
+    board = station.board
+    door = station.__class__(board, station.config).cards
+    assert door.reservations == [kept] and door.get("update").current(door) == 5
+    assert door.get("entries").look(door, door.digest(OTHER))[0] == "Accepted"
+    _, station = simulate(30000, charging(*steps), outlets=2)
+    door = station.board.station.cards
+    assert door.reservations == [kept] and door.version == 5 and not door.waiting
+    assert {"access.list", "access.reserved"} <= set(station.board.store._kept)
+
+
 def test_a_refusal_ends_a_session_whatever_the_flash_says():
     _, station = simulate(7000, charging())
 
