@@ -13,6 +13,8 @@ def begin(door, who, group, places):
     def tick(now_ms):
         free = [i for i in places if door.sessions[i - 1].free]
         plugged = [i for i in free if door.sessions[i - 1].outlet.plugged]
+        if plugged and door.reservations:  # some may have come since
+            plugged = door.get("reserve").places(door, plugged, who[4], group)
         decide = door.get("decide") if plugged else None
         if decide:
             _expect(door, False)

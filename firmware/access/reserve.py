@@ -123,10 +123,13 @@ def watch(door):
             looked_ms = now_ms
             now_s = door.now_s()
             undated = now_s is None and door.station.wall.uptime_ms >= _UNDATED_MS
+            backend = door.station.backend
             for kept in door.reservations:
                 over = undated if now_s is None else now_s >= kept[4]
-                if over and door.station.backend.outbox.add(
-                    "ReservationStatusUpdate", _update, kept[0]
+                # In a long outage there may be no room to tell it, and nobody comes to use it.
+                if over and (
+                    backend.outbox.add("ReservationStatusUpdate", _update, kept[0])
+                    or not backend.ready
                 ):
                     cancel(door, kept[0])
                     break

@@ -141,6 +141,18 @@ def test_without_a_date_it_lasts_for_an_hour():
     assert not other.reserved(1)
 
 
+def test_it_ends_at_its_time_though_nobody_can_be_told():
+    door = _door()
+    _reserve(door, 7, 1)
+    door.backend.outbox.full = True
+    door.wall.now_s += SOON
+    door.run(3000)
+    assert door.reserved(1)  # there is soon room to tell it
+    door.backend.ready = False
+    door.run(3000)
+    assert not door.reserved(1)
+
+
 def test_what_cannot_be_kept_holds_until_the_power_is_cut():
     door = _door()
 
@@ -163,3 +175,15 @@ def test_a_card_that_waits_for_its_plug_does_not_take_what_is_reserved():
     door.sessions[2].outlet.plugged = True
     door.run(100)
     assert not door.sessions[2].free
+
+
+def test_nor_what_is_reserved_while_it_waits():
+    door = _door(2)
+    door.show(C)
+    assert door.expected and _reserve(door, 7, 1) == "Accepted"
+    door.sessions[0].outlet.plugged = True
+    door.run(1000)
+    assert door.sessions[0].free and door.expected and door.reserved(1)
+    door.sessions[1].outlet.plugged = True
+    door.run(100)
+    assert not door.sessions[1].free and not door.expected
