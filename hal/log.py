@@ -14,10 +14,14 @@ kept = deque((), _LINES)  # noqa: RUF037 (MicroPython needs both)
 
 
 def record(what, **fields):
-    """As hal.roles.Log: the clock's milliseconds, `what`, and the fields by name."""
+    """As hal.roles.Log: the clock's milliseconds, `what`, and the fields by name. Of a message of
+    the line only what is before its payload, which may name a token.
+    """
     parts = ["%d %s" % (ticks_ms(), what)]
     for name in sorted(fields):
         parts.append("%s=%s" % (name, fields[name]))
+        if name == "message":
+            parts[-1] = parts[-1].partition("{")[0]
     write(" ".join(parts))
 
 
