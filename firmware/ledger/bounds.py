@@ -69,7 +69,7 @@ def start(session, token, token_type, group, remote_id, limits):
         if not group or group != session.group:
             return False  # a transaction is one token's, or its group's
     before = session.token, session.group, session._ending, session.budget, session.user
-    session.token = session.token or digest
+    session.token = digest or session.token  # whom the backend answers about from now on
     session.group = session.group or group
     if limits:
         session.budget = budget(limits)

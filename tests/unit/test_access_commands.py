@@ -382,6 +382,25 @@ def test_what_was_changed_while_a_contactor_was_closed_holds_after_a_power_cut_t
     assert {"access.list", "access.reserved"} <= set(station.board.store._kept)
 
 
+def test_the_backend_s_word_is_about_who_was_let_in_last():
+    # Two of a group, one after the other in one transaction of the plug.
+    group = _token("G", "Central")
+    steps = [
+        _list(1200, 5, _data(CARD, groupIdToken=group), _data(OTHER, groupIdToken=group)),
+        step(1500, "plug", r_ohm=882),
+        step(2500, "card", uid=CARD),
+        step(9000, "card", uid=CARD),
+        step(12000, "card", uid=OTHER),
+    ]
+    points = {"tx_start": "EVConnected", "tx_stop": "EVConnected"}
+    _, station = simulate(15000, steps, settings(local_pre_authorize=1, **points))
+    (session,) = station.sessions
+    asked = []
+    station.cards.told = lambda digest, info: asked.append(digest)
+    station.backend._answered(session.tx, {"idTokenInfo": {"status": "Blocked"}})
+    assert asked == [station.cards.digest(OTHER)] and not session.authorised
+
+
 def test_a_refusal_ends_a_session_whatever_the_flash_says():
     _, station = simulate(7000, charging())
 
