@@ -4,12 +4,13 @@
 def watch(door):
     """Start a session for each vehicle, once until it leaves."""
     there = [False] * len(door.sessions)
+    journal = door.station.journal
 
     def tick(now_ms):
         for i, session in enumerate(door.sessions):
             if not session.outlet.plugged:
                 there[i] = False
-            elif not there[i] and (session.free or session.outlet.authorised):
+            elif not (there[i] or journal.full) and (session.free or session.outlet.authorised):
                 # Else the session of the vehicle before still waits for contactor or meter.
                 there[i] = True
                 if session.free and _allowed(door, i + 1) and session.start("", "NoAuthorization"):

@@ -344,6 +344,18 @@ def test_a_vehicle_says_who_it_is():
     assert door.wary is None and door.sessions[0].free
 
 
+def test_free_vend_waits_for_room_in_the_journal():
+    door = Door(1, free_vend=1)
+    vend.watch(door)
+    door.station.journal.full = True
+    door.sessions[0].outlet.plugged = True
+    door.run(1000)
+    assert door.sessions[0].free
+    door.station.journal.full = False
+    door.run(100)
+    assert not door.sessions[0].free
+
+
 def test_free_vend_charges_each_vehicle_once():
     door = Door(2, free_vend=1)
     vend.watch(door)
