@@ -125,7 +125,7 @@ class Session:
             self._asked = ""
             if not self.tx:
                 self._ending = self.token = self.group = None
-        if final and self.tx:
+        if final and self.tx and not self._closing:
             self._closing = _bounds()
 
     def answered(self, result):

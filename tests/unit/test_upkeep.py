@@ -217,3 +217,12 @@ def test_restored_faults_keep_the_core_from_closing():
     cells = station.cores[0].cells
     station.cores[0].restore(faults.RESIDUAL)
     assert cells[core.STANDING] == cells[core.HARD] == faults.RESIDUAL
+
+
+def test_a_reset_that_waits_loads_nothing_anew_each_turn():
+    # A vehicle that does not obey is waited for.
+    trace, station = simulate(15000, charging(step(9000, "draw", ma=16000, obey=False)))
+    station.upkeep.reset(None, True)
+    closing = station.sessions[0]._closing
+    station.board._simulate(station, 17000000)
+    assert closing and station.sessions[0]._closing is closing
