@@ -5,6 +5,13 @@ A local list of more entries than one message takes comes as a full update and d
 after it.
 """
 
+from firmware import let_go
+
+try:
+    from firmware.access import entries
+finally:
+    let_go("firmware.access.entries")
+
 _CUSTOM = (dict, False, None)
 _MORE = {
     "additionalIdToken": (str, True, 255),
@@ -17,18 +24,6 @@ _TOKEN = {
     "additionalInfo": ([_MORE], False, 100),
     "customData": _CUSTOM,
 }
-_STATUSES = (
-    "Accepted",
-    "Blocked",
-    "ConcurrentTx",
-    "Expired",
-    "Invalid",
-    "NoCredit",
-    "NotAllowedTypeEVSE",
-    "NotAtThisLocation",
-    "NotAtThisTime",
-    "Unknown",
-)
 _TEXT = {
     "format": (("ASCII", "HTML", "URI", "UTF8", "QRCODE"), True, None),
     "language": (str, False, 8),
@@ -36,7 +31,7 @@ _TEXT = {
     "customData": _CUSTOM,
 }
 _INFO = {
-    "status": (_STATUSES, True, None),
+    "status": (entries.STATUSES[1:], True, None),
     "cacheExpiryDateTime": (str, False, 40),
     "chargingPriority": (int, False, None),
     "groupIdToken": (_TOKEN, False, None),
@@ -81,7 +76,7 @@ def _send_list(backend, payload, fresh):
     # An old full update must not take the place of what came after it.
     if version <= current and not (full and fresh):
         return {"status": "Accepted" if version == current else "VersionMismatch"}
-    entries = []
+    changed = []
     for given in payload.get("localAuthorizationList", ()):
         info = given.get("idTokenInfo")
         if info is None and full:
@@ -89,9 +84,9 @@ def _send_list(backend, payload, fresh):
         entry = _entry(door, given["idToken"]["idToken"], info)
         if entry is None:
             return _failed("InvalidValue")
-        entries.append(entry)
+        changed.append(entry)
     try:
-        changes = update.batch(current, version, full, entries)
+        changes = update.batch(current, version, full, changed)
     except ValueError:
         return _failed("DuplicateToken")
     if not update.fits(door, changes):
@@ -103,8 +98,6 @@ def _send_list(backend, payload, fresh):
 
 def _entry(door, token, info):
     # The packed entry; None for what cannot be one.
-    from firmware.access import entries
-
     try:
         digest = door.digest(token)
     except ValueError:
