@@ -4,8 +4,12 @@ it.
 
 from struct import pack
 
+from micropython import const
+
 from firmware import let_go
 from firmware.ticks import diff
+
+DATED = const(4)  # a record's time is a Unix time, see firmware.ledger.events
 
 
 class WallClock:
@@ -45,6 +49,12 @@ class WallClock:
                 self.journal = None
             except OSError:
                 pass  # the next time
+
+    def now(self):
+        """(flags, boot, time) of a record of now, as firmware.ledger.events has them."""
+        if self.is_set:
+            return DATED, self.boot, self.unix_ms(self.uptime_ms)
+        return 0, self.boot, self.uptime_ms
 
     def unix_ms(self, uptime_ms):
         """Unix time in ms of the moment `uptime_ms` after boot, also of moments before the date

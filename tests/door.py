@@ -50,6 +50,9 @@ class _Wall:
     def unix_ms(self, uptime_ms):
         return self.now_s * 1000
 
+    def now(self):
+        return 4, self.boot, self.now_s * 1000
+
 
 class _Log:
     def __init__(self):

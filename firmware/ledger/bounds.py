@@ -119,7 +119,7 @@ def _begin(session, trigger):
     if session.journal.full:
         raise OSError("the journal is full")
     session._seq = 0
-    session._began = session.now()
+    session._began = session.wall.now()
     number = session.journal.next
     session.event(STARTED, trigger, True, session._asked)
     session._asked = ""
@@ -210,7 +210,7 @@ def _signing():
 def _finish(session, receipt):
     # The end is kept, then the summary. When it cannot be kept it is tried again.
     reason, trigger = session._ending
-    ended = session.now()
+    ended = session.wall.now()
     try:
         session.event(ENDED, trigger, True, "\n" + reason + ("\n" * 4 + receipt).rstrip())
     except OSError:

@@ -45,7 +45,7 @@ from struct import pack, unpack_from
 from micropython import const
 
 from firmware import let_go
-from firmware.clock import render
+from firmware.clock import DATED, render
 from firmware.outlet.ac import CHARGING_STATES
 
 EVENT = const(1)
@@ -53,7 +53,6 @@ SUMMARY = const(2)
 DATE = const(3)
 DEAD = const(4)
 SECURITY = const(5)
-DATED = const(4)
 OFFLINE = const(8)
 READING = const(16)
 START_DATED = const(32)
@@ -103,13 +102,8 @@ def moment(wall, flags, boot, time):
 
 def security(wall, kind, info):
     """The record of a security event: OCPP's type and techInfo."""
-    flags = 0
-    time = wall.uptime_ms
-    if wall.is_set:
-        flags = DATED
-        time = wall.unix_ms(time)
     text = "%s\n%s" % (kind[:50], info[:255])
-    return pack("<BBIq", SECURITY, flags, wall.boot, time) + text.encode()
+    return pack("<BBIq", SECURITY, *wall.now()) + text.encode()
 
 
 def summary(evse_id, tx, token, began, ended, start_mwh, end_mwh, reason, cost=None, receipt=""):

@@ -24,7 +24,6 @@ from firmware.ticks import diff
 STARTED = const(0)
 UPDATED = const(1)
 ENDED = const(2)
-_DATED = const(4)
 _OFFLINE = const(8)
 _READING = const(16)
 
@@ -225,18 +224,11 @@ class Session:
         if mwh != self._kept_mwh and diff(now_ms, self._kept_ms) >= self._keep_ms:
             self.keep()
 
-    def now(self):
-        """(flags, boot, time) of a record of now, as firmware.ledger.events has them."""
-        wall = self.wall
-        if wall.is_set:
-            return _DATED, wall.boot, wall.unix_ms(wall.uptime_ms)
-        return 0, wall.boot, wall.uptime_ms
-
     def event(self, kind, trigger, read=False, rest=""):
         """Keep an event of the transaction, and then where it stands. Raises OSError for a Started
         or Ended, or one with a `rest`, that cannot be kept; any other is left out then.
         """
-        flags, boot, time = self.now()
+        flags, boot, time = self.wall.now()
         flags |= kind
         if not self._backend.ready:
             flags |= _OFFLINE
@@ -266,7 +258,7 @@ class Session:
         """Save in the cell where outlet and transaction stand."""
         self._kept_ms = self._now_ms
         self._kept_mwh = self.register.mwh
-        flags, boot, time = self.now()
+        flags, boot, time = self.wall.now()
         began, began_boot, began_time = self._began
         most_mwh, most_s, most = self.budget.limits if self.budget else (0, 0, 0)
         data = pack(

@@ -3,8 +3,8 @@
 from micropython import const
 
 from firmware import let_go
+from firmware.clock import DATED
 
-_DATED = const(4)  # see firmware.ledger.events
 _SILENT_MS = const(2000)
 
 
@@ -17,9 +17,9 @@ def begin(session, age_ms):
     signs = session.signs
     wall = session.wall
     flags, boot, time = session._began
-    if flags & _DATED or wall.is_set and boot == wall.boot:
+    if flags & DATED or wall.is_set and boot == wall.boot:
         # A clock that the backend sets is one for information, not a certified one.
-        start_ms = time if flags & _DATED else wall.unix_ms(time)
+        start_ms = time if flags & DATED else wall.unix_ms(time)
         end_ms = wall.unix_ms(wall.uptime_ms)
         status = "I"
     else:
