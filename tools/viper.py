@@ -19,6 +19,7 @@ called faster than a native one. Lines stay where they are. What the source must
 import ast
 import functools
 import pathlib
+import shutil
 
 from tools import short
 
@@ -117,7 +118,7 @@ def inlined(text, keep=False):
     own = _constants(tree)
     for node in tree.body:
         name = node.targets[0].id if _is_const(node) else ""
-        if name in own and name not in _reached() and not keep:
+        if not keep and name in own and name not in _reached():
             known[name] = own[name]
             lines[node.lineno - 1 : node.end_lineno] = [""] * (node.end_lineno - node.lineno + 1)
     places = [
@@ -193,7 +194,7 @@ class _Casts(ast.NodeVisitor):
 
 def typed(text, wide=False):
     """The module `text` with its hot functions in viper. `wide`: for a machine with words of 64
-    bits, where viper reads the 32 bits of a pointer without their sign; for tests only.
+    bits, where viper reads the 32 bits of a pointer without their sign: for tests and `sim`.
     """
     lines = text.split("\n")
     tree = ast.parse(text)
@@ -230,6 +231,15 @@ def typed(text, wide=False):
     first = next(node for node in tree.body if isinstance(node, (ast.Import, ast.ImportFrom)))
     lines[first.lineno - 1] = "import micropython; " + lines[first.lineno - 1]
     return "\n".join(lines)
+
+
+def copy(folder):
+    """Put the firmware's sources into `folder`, the tick as machine code of a 64-bit host."""
+    ignored = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(ROOT / "firmware", folder / "firmware", ignore=ignored)
+    for module in MODULES:
+        path = (folder / module.replace(".", "/")).with_suffix(".py")
+        path.write_text(typed(inlined(path.read_text(), keep=True), wide=True))
 
 
 def for_board(module, text, rp2040):

@@ -3,10 +3,13 @@
 import contextlib
 import json
 import os
+import platform
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+
+from tools import viper
 
 from .errors import BadInput
 
@@ -17,6 +20,7 @@ UMQTT = VENV / "umqtt"
 INTERPRETERS = ("micropython", "cpython")
 OLDEST_MICROPYTHON = (1, 25)
 PROGRAM = "import boot, main"
+_VIPER_64 = ("x86_64", "AMD64")  # machines of 64 bits that MicroPython has a code generator for
 
 
 def write_files(directory, scenario, trace, time, config):
@@ -50,27 +54,36 @@ def find_micropython():
     return found
 
 
-def command(interpreter):
-    """The command and the environment that run the firmware under "micropython" or "cpython"."""
+def command(interpreter, directory=None):
+    """The command and the environment that run the firmware under "micropython" or "cpython".
+
+    `directory`: a copy of the firmware goes there for it, whose safety tick is machine code as an
+    RP2040 gets it, where the pinned MicroPython can run such (on x86).
+    """
     # Neither may see the caller's paths: the wheel's `micropython` is itself a Python script.
     env = {name: value for name, value in os.environ.items()
            if name not in ("PYTHONPATH", "PYTHONHOME", "MICROPYPATH")}
     if interpreter == "micropython":
-        env["MICROPYPATH"] = os.pathsep.join((str(REPO), str(UMQTT), ".frozen"))
-        return [find_micropython(), "-c", PROGRAM], env
+        found = find_micropython()
+        paths = [str(REPO), str(UMQTT), ".frozen"]
+        if directory and platform.machine() in _VIPER_64 and Path(found).parent == VENV / "bin":
+            viper.copy(Path(directory))
+            paths.insert(0, str(directory))
+        env["MICROPYPATH"] = os.pathsep.join(paths)
+        return [found, "-c", PROGRAM], env
     # The shim comes first: site-packages holds a `micropython` of its own that is no stand-in.
     env["PYTHONPATH"] = os.pathsep.join((str(REPO / "tools" / "shim"), str(REPO), str(UMQTT)))
     return [sys.executable, "-c", PROGRAM], env
 
 
-def start(directory, interpreter="micropython", output=None, argv=None):
+def start(directory, interpreter="micropython", output=None, argv=None, fast=False):
     """Start the pile in its working directory; returns the running subprocess.Popen.
 
     Everything that it prints goes to `output` (a file, default: stderr). It gets a session of its
     own, so that Ctrl-C reaches this tool alone, which then ends it in order. `argv` replaces the
-    interpreter's command (tests put a stand-in there).
+    interpreter's command (tests put a stand-in there). `fast`: with the tick in machine code.
     """
-    default, env = command(interpreter) if argv is None else (argv, None)
+    default, env = (argv, None) if argv else command(interpreter, directory if fast else None)
     output = sys.stderr if output is None else output
     return subprocess.Popen(default, cwd=directory, env=env, stdin=subprocess.DEVNULL,
                             stdout=output, stderr=output, start_new_session=True)

@@ -50,7 +50,7 @@ def run(checked, trace_path, interpreter="micropython", progress=None):
         pile_process.write_files(directory, checked, trace_path, "simulated",
                                  dict(CONFIG, **checked["config"]))
         started = time.monotonic()
-        process = pile_process.start(directory, interpreter)
+        process = pile_process.start(directory, interpreter, fast=True)
         tail = trace.Tail(trace_path)
         last = None
         try:

@@ -19,7 +19,8 @@ class Warm:
     """A process that runs jobs (see tools/warm.py) one after the other. Use it in a `with`."""
 
     def __init__(self, interpreter="micropython"):
-        argv, env = pile_process.command(interpreter)
+        self.firmware = tempfile.TemporaryDirectory(prefix="voltpile-")
+        argv, env = pile_process.command(interpreter, self.firmware.name)
         self.errors = tempfile.TemporaryFile("w+")
         self.process = subprocess.Popen(
             [*argv[:-1], PROGRAM],
@@ -33,6 +34,7 @@ class Warm:
         pile_process.stop(self.process)
         self.process.stdout.close()
         self.errors.close()
+        self.firmware.cleanup()
 
     def run(self, job, progress=None, raw=False):
         """The trace of one job, as a list of dicts, or of its lines as they are (`raw`); raises
