@@ -22,10 +22,10 @@ _LEAST = 12  # bytes of header and CRC
 # it would be lost to it; and what guards the installation.
 _STAYS = ("station_id", "broker", "root", "user", "password", "cable_a", "breaker_a")
 _LINKS = ("wifi_", "modem_")
-# Of the store it takes what begins so: lists, cache and reservations. And the files of
-# firmware.ledger.history. Wear, faults that wait for service, black boxes and keys are about the
-# hardware; the journal is what the backend must get.
-_LEARNED = ("access.",)
+# Of the store it takes what begins so: lists, cache and reservations; firmware.ledger.refused. And
+# the files of firmware.ledger.history. Wear, faults that wait for service, black boxes and keys
+# are about the hardware; the journal is what the backend must get.
+_LEARNED = ("access.", "refused")
 
 
 def file(name):

@@ -1,8 +1,9 @@
 """Does what firmware.staged has kept in the journal; imported for that, and lets go of itself.
 
 A staged record has the kind 6, then the number of its commit u8, then the data. Summaries of
-sessions (kind 2) are waited for in the same way, and go to firmware.ledger.history. How far it got
-is kept in the station's cell: bytes 4 to 7, u32, the number of the oldest record that is not done
+sessions (kind 2) and dead letters (kind 4) are waited for in the same way, and go to
+firmware.ledger.history and .refused; the letters while there is room for them. How far it got is
+kept in the station's cell: bytes 4 to 7, u32, the number of the oldest record that is not done
 with.
 """
 
@@ -14,6 +15,7 @@ from firmware import let_go
 from firmware.staged import Staged
 
 _SUMMARY = const(2)  # as firmware.ledger.events has it
+_DEAD = const(4)
 _STAGED = const(6)
 _AT = const(4)
 _MOST = const(64)  # records to look at in one go
@@ -55,14 +57,16 @@ def tick(staged):
             return
         record = journal.read(staged._at)
         kind = record[0] if record else 0
-        if kind == _STAGED or kind == _SUMMARY:
+        if kind == _DEAD and journal.crowded and staged._closed():
+            kind = 0  # there is more to keep than what nobody will ever get
+        if kind in (_STAGED, _SUMMARY, _DEAD):
             break
         staged._at += 1
     else:
         staged._wait = 0
         return
     if staged._closed():
-        staged._wait = _OPEN
+        staged._wait = _RETRY if kind == _DEAD else _OPEN
         return
     if kind == _SUMMARY and not (staged._wall.is_set or journal.crowded):
         staged._wait = _LOOK  # its date may come yet
@@ -75,6 +79,12 @@ def tick(staged):
             let_go("firmware.ledger.history")
             let_go("firmware.ledger.events")
             history.file(journal, record, staged._wall)
+        elif kind == _DEAD:
+            from firmware.ledger import refused
+
+            let_go("firmware.ledger.refused")
+            let_go("firmware.ledger.events")
+            staged._at = refused.file(journal, staged._at, staged._wall) - 1
         elif record[1] in staged._commits:  # else: of another firmware
             staged._commits[record[1]](record[2:])
     finally:

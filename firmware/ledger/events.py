@@ -58,7 +58,7 @@ READING = const(16)
 START_DATED = const(32)
 COST = const(64)
 
-_EVENTS = ("Started", "Updated", "Ended")
+EVENTS = ("Started", "Updated", "Ended")
 _CONTEXTS = {
     "": "Sample.Periodic",
     "MeterValueClock": "Sample.Clock",
@@ -138,7 +138,7 @@ def bury(journal, number, error):
 def whole(record):
     """Whether a record of kind 1 has all that it must have."""
     flags = record[1]
-    return len(record) >= (66 if flags & READING else 26) and flags & 3 < len(_EVENTS)
+    return len(record) >= (66 if flags & READING else 26) and flags & 3 < len(EVENTS)
 
 
 def fields(record):
@@ -168,7 +168,7 @@ def _event(journal, record, flags, time):
     if remote_id:
         info["remoteStartId"] = int(remote_id)
     payload: dict = {
-        "eventType": _EVENTS[kind],
+        "eventType": EVENTS[kind],
         "timestamp": time,
         "triggerReason": trigger or "MeterValuePeriodic",
         "seqNo": seq,
