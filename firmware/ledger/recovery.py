@@ -127,14 +127,23 @@ def recover(sessions, journal, cells, resume, reason, record):
             record("error", problem="outlet %d: %r" % (session.evse_id, error))
 
 
-def _recover(session, journal, cell, resume, reason, record):
-    found = _Found(session.evse_id, cell)
+def look(evse_id, journal, cell):
+    """What `journal` and `cell` know of an outlet, as attributes: `tx` its transaction (0: none)
+    with `token`, `began`, `last`, `start_mwh`, `mwh`, `spent_s`; `owed` the reason of an end
+    without a summary, else None. Raises OSError.
+    """
+    found = _Found(evse_id, cell)
     for number in range(max(found.counted, journal.first), journal.next):
         entry = journal.read(number)
-        if not entry or len(entry) < 26 or entry[14] != found.evse_id:
+        if not entry or len(entry) < 26 or entry[14] != evse_id:
             continue
         if entry[0] == events.SUMMARY or entry[0] == events.EVENT and events.whole(entry):
             found.take(number, entry)
+    return found
+
+
+def _recover(session, journal, cell, resume, reason, record):
+    found = look(session.evse_id, journal, cell)
     session.register.mwh = session._kept_mwh = found.mwh
     if found.owed is not None:
         _sum_up(journal, found, found.owed)

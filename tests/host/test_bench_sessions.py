@@ -4,9 +4,12 @@ import csv
 import json
 
 from firmware import changes
-from firmware.ledger import events, history
+from firmware.ledger import events, history, refused
+from firmware.station import Station
 from hal.mcu.common import Files
+from hal.virtual.board import VirtualBoard
 from tests.host.bench_port import board, flashed, within
+from tests.pile import CARD, _File, charging, settings, step
 
 START_MS = 1780000000000  # 2026-05-28 20:26:40 UTC
 
@@ -19,6 +22,18 @@ class _Journal:
 class _Wall:
     boot = 1
     is_set = False
+    boots = ()
+    start_ms = 0
+
+
+def _lived(until_ms, *steps):
+    """A virtual pile that has run in the current directory, its flash."""
+    pile = VirtualBoard({"until_ms": until_ms, "steps": charging(*steps)}, _File())
+    pile.store.in_files = True
+    pile.memory.in_file()
+    station = Station(pile, settings())
+    pile.run(station)
+    return station
 
 
 def _filed(directory, n, reason="Local", dated=True, cost=(1250000, "CNY")):
@@ -34,6 +49,7 @@ def _filed(directory, n, reason="Local", dated=True, cost=(1250000, "CNY")):
 
 def test_a_table_and_csv_of_a_directory(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "boot.py").touch()
     assert "no session is kept" in within("sessions", "--virtual", tmp_path)
     _filed(tmp_path, 2)
     told = within("sessions", "--virtual", tmp_path, "--csv", "s.csv", "--receipts", "r")
@@ -75,12 +91,77 @@ def test_damage_is_said_and_the_rest_is_told(tmp_path, monkeypatch):
     assert "no session is kept" in within("sessions", "--virtual", tmp_path)
 
 
+def test_what_is_only_in_the_journal_is_told_and_left_as_it_is(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    station = _lived(46000, step(20000, "pause"), step(21000, "unplug"),
+                     step(41000, "plug"), step(42000, "card", uid=CARD), step(43000, "ready"))
+    assert [one["transaction"] for one in history.sessions(station.board.store, print)]
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    told = within("sessions", "--virtual", ".", "--csv", "s.csv")
+    assert "  (going on)  " in told and "2 sessions, " in told and "; 1 of them going on" in told
+    with open("s.csv", newline="") as file:
+        ended, going_on = csv.DictReader(file)
+    assert (ended["state"], ended["reason"], ended["time"] != "") == ("ended", "EVDisconnected", 1)
+    assert going_on["transaction"] == station.sessions[0].transaction_id
+    assert going_on["state"] == "going on"
+    assert (going_on["end"], going_on["reason"], going_on["token"]) == ("", "", ended["token"])
+    # And the same again: nothing was changed.
+    assert within("sessions", "--virtual", ".") == told
+    (tmp_path / "s.csv").unlink()
+    assert before == {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+
+
+def test_a_session_that_ended_just_now_is_told_once(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    station = _lived(24000, step(20000, "pause"), step(21000, "unplug"))
+    assert station.staged.needs() < station.journal.next and not list(tmp_path.glob("h*"))
+    told = within("sessions", "--virtual", ".")
+    assert " EVDisconnected " in told and "1 sessions, " in told
+    # Filed, and cut before that was noted: it is in both.
+    for number in range(station.staged.needs(), station.journal.next):
+        record = station.journal.read(number)
+        if record[0] == events.SUMMARY:
+            history.file(station.journal, record, station.wall)
+    assert list(tmp_path.glob("h*"))
+    assert within("sessions", "--virtual", ".") == told
+
+
+def test_refused_messages_are_told_of_flash_and_journal(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    station = _lived(24000, step(19000, "link", up=False), step(20000, "pause"),
+                     step(21000, "unplug"))
+    journal = station.journal
+    kept = [n for n in range(1, journal.next) if (journal.read(n) or b" ")[0] == events.EVENT]
+    assert events.bury(journal, kept[-1], "FormationViolation")
+    refused.file(journal, journal.next - 1, station.wall)
+    assert events.bury(journal, kept[-1], "FormationViolation")  # again, after a reboot
+    assert events.bury(journal, kept[-2], "InternalError")
+    told = within("sessions", "--virtual", ".", "--refused", "r.csv")
+    lines = told.splitlines()
+    at = lines.index("") + 1
+    assert lines[at].split("  ")[0] == "refused message" and len(lines) == at + 3
+    assert "Ended, seqNo " in lines[at + 1] and lines[at + 1].endswith("  FormationViolation")
+    assert "Updated, seqNo " in lines[at + 2] and lines[at + 2].endswith("  InternalError")
+    with open("r.csv", newline="") as file:
+        ended, updated = csv.DictReader(file)
+    assert ended["message"] == "%s-%d" % (journal.id, kept[-1]) and ended["register_kWh"]
+    assert ended["time"] and updated["time"] and ended["evse"] == updated["evse"] == "1"
+    assert ended["transaction"] == updated["transaction"]
+
+
 def test_mistakes_are_named(tmp_path):
     assert "expected --port P" in within("sessions", code=2)
     assert "expected --port P" in within("sessions", "--port", "x", "--virtual", "y", code=2)
     assert "found none at" in within("sessions", "--virtual", tmp_path / "x", code=2)
-    told = within("sessions", "--virtual", tmp_path, "--csv", tmp_path, code=2)
-    assert "--csv: expected a file" in told
+    foreign = within("sessions", "--virtual", tmp_path, code=2)
+    assert "expected the flash of a virtual board" in foreign and "`run` and `sim` keep" in foreign
+    (tmp_path / "file").touch()
+    assert "found a file at" in within("sessions", "--virtual", tmp_path / "file", code=2)
+    (tmp_path / "fram.bin").write_bytes(b"not ours " * 999)
+    for option in ("--csv", "--refused"):
+        told = within("sessions", "--virtual", tmp_path, option, tmp_path, code=2)
+        assert "no session is kept" in told and option + ": expected a file" in told
+    assert "that is going on" in within("sessions", "--help")
 
 
 def test_on_a_board_and_then_forgotten(tmp_path, monkeypatch):
@@ -88,7 +169,7 @@ def test_on_a_board_and_then_forgotten(tmp_path, monkeypatch):
     monkeypatch.chdir(flash)
     _filed(flash, 2)
     changes.save(Files(), {"sample_interval_s": 7, "broker": "depot:1883"})
-    for name in ("access.list", "wear", "service"):
+    for name in ("access.list", "refused", "wear", "service"):
         (flash / name).write_bytes(b"x")
     kept = (flash / "config.json").read_bytes()
     with board(flash) as served:
@@ -99,7 +180,7 @@ def test_on_a_board_and_then_forgotten(tmp_path, monkeypatch):
         assert "nothing was forgotten" in served.within("factory-reset", answer="")
         assert (flash / "h1").exists()
         told = served.within("factory-reset", answer="yes")
-        assert "forgotten: sample_interval_s, h1, access.list\n" in told
+        assert "forgotten: sample_interval_s, h1, access.list, refused\n" in told
         assert "CP-7 on Virtual AC" in told
         assert "no session is kept" in served.within("sessions")
         told = served.within("factory-reset", "--yes")

@@ -26,6 +26,7 @@ VIRTUAL = REPO / "hal" / "virtual" / "board.json"
 LAYERS = {"rp2040": "hal.mcu.rp2040", "esp32": "hal.mcu.esp32", "virtual": "hal.virtual.board"}
 PLATFORMS = {"rp2040": "rp2", "esp32": "esp32", "virtual": "linux"}
 _RISC_V = ("esp32c3", "esp32c6")
+_FROM_THE_BENCH = ("firmware.ledger.lookback",)  # which nothing on the board imports
 _FOR_PEOPLE = ("$schema", "why", "pins")  # fields of a board file that its controller can spare
 # These first: with them a board can end by itself what a cut has left undone.
 _FIRST = ("hal/__init__.mpy", "hal/begin.mpy", "hal/installed.mpy", "boot.py")
@@ -72,7 +73,7 @@ def _imports(tree):
 def modules(spec):
     """The names of the modules that the board `spec` may load, umqtt's among them."""
     others = {layer for mcu, layer in LAYERS.items() if mcu != spec["mcu"]}
-    names = ["boot", "main"]
+    names = ["boot", "main", *_FROM_THE_BENCH]
     if spec["mcu"] != "virtual":
         names += ["hal.chips." + chip["chip"] for _, chip, _ in board.chips(spec)]
         names += ["hal.mcu.network_" + link["kind"] for link in spec.get("network", ())]

@@ -1,7 +1,9 @@
-"""List the sessions of the past that a pile has kept: a table, and CSV.
+"""List the sessions that a pile knows of, and the messages that its backend has refused for good:
+tables, and CSV.
 
-A session comes to be here once it has ended and every contactor is open. A board is stopped for
-it, and started again.
+Those of the past are the newest 512 or so. A session that is going on is listed with what was kept
+of it so far. A board is stopped for it, and started again: to what goes on there this is a power
+cut. A virtual board's directory is only read.
 """
 
 import csv
@@ -14,28 +16,38 @@ from pathlib import Path
 from . import pile_process, port
 from .errors import BadInput, Failed
 
-# One JSON object a line: a session, or {"problem": words}.
+# One JSON object a line: a session, a refused message, or {"problem": words}.
 _LIST = """
-def _list(store):
+def _list(store, memory):
     import json
-    from firmware.ledger import history
-    for told in history.sessions(store, lambda words: print(json.dumps({"problem": words}))):
+    from firmware.ledger import lookback
+    say = lambda words: print(json.dumps({"problem": words}))
+    for told in lookback.told(store, memory, say):
         print(json.dumps(told))
 """
 _ON_BOARD = _LIST + """
 import hal
-_list(hal.load("board.json").store)
+_board = hal.load("board.json")
+_list(_board.store, _board.memory)
 """
 # The directory has modules of its own, which may be older than this.
 _IN_DIRECTORY = """
 import sys
 sys.path.remove("")
 from hal.mcu.common import Files
+from firmware.ledger.durable import Ram
+_fram = Files().load(%r)
+_memory = Ram(len(_fram or b""))
+_memory.write(0, _fram or b"")
 """ + _LIST + """
-_list(Files())
+_list(Files(), _memory if _fram else None)
 """
 _COLUMNS = ("time", "end", "evse", "kWh", "seconds", "reason", "cost", "currency", "token",
-            "transaction", "receipt", "register_start_kWh", "register_end_kWh", "pile")
+            "transaction", "receipt", "register_start_kWh", "register_end_kWh", "pile", "state")
+_REFUSED = ("message", "time", "what", "evse", "transaction", "register_kWh", "code", "pile")
+_FRAM = "fram.bin"
+# One of these is in the flash of every virtual board.
+_OURS = ("board.json", "boot.py", _FRAM)
 
 
 def arguments(parser):
@@ -44,6 +56,8 @@ def arguments(parser):
     parser.add_argument("--virtual", metavar="DIR", nargs="+", default=[],
                         help="directories of `pile.py virtual`, which are its flash")
     parser.add_argument("--csv", metavar="FILE", help="where a line a session goes, too")
+    parser.add_argument("--refused", metavar="FILE",
+                        help="where a line a refused message goes, as CSV, too")
     parser.add_argument("--receipts", metavar="DIR",
                         help="where the signed receipts go, a file each")
 
@@ -62,28 +76,37 @@ def of_board(name):
 
 def of_directory(path):
     """The same of a virtual board's flash."""
-    if not Path(path).is_dir():
-        raise BadInput("--virtual: expected a directory of `pile.py virtual`, found none at %s"
-                       % path)
+    path = Path(path)
+    if not path.is_dir():
+        raise BadInput("--virtual: expected a directory of `pile.py virtual`, found %s at %s"
+                       % ("a file" if path.exists() else "none", path))
+    if not any((path / name).exists() for name in _OURS) and not list(path.glob("h[1-9]*")):
+        raise BadInput("--virtual: expected the flash of a virtual board in %s (out/virtual, say),"
+                       " found neither %s; `pile.py virtual` and `flash --board virtual` make one"
+                       " (`run` and `sim` keep none)" % (path, " nor ".join(_OURS)))
     argv, env = pile_process.command("micropython")
-    done = subprocess.run([*argv[:-1], _IN_DIRECTORY], cwd=path, env=env, capture_output=True,
-                          text=True, check=False, stdin=subprocess.DEVNULL)
+    done = subprocess.run([*argv[:-1], _IN_DIRECTORY % _FRAM], cwd=path, env=env,
+                          capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
     if done.returncode:
         raise Failed("%s: cannot be read: %s" % (path, done.stderr.strip().split("\n")[-1]))
     return done.stdout.splitlines()
 
 
 def parsed(lines, pile):
-    """(sessions, problems in words) of what was printed."""
-    sessions, problems = [], []
+    """(sessions, refused messages, problems in words) of what was printed. What comes twice, as
+    its pile lost power while it was filed, is there once.
+    """
+    sessions, refused, problems = {}, {}, []
     for line in lines:
         if line.startswith("{"):
             told = json.loads(line)
             if "problem" in told:
                 problems.append("%s: %s" % (pile, told["problem"]))
+            elif "code" in told:
+                refused.setdefault(told["message"], dict(told, pile=pile))
             else:
-                sessions.append(dict(told, pile=pile))
-    return sessions, problems
+                sessions.setdefault(told["transaction"], dict(told, pile=pile))
+    return list(sessions.values()), list(refused.values()), problems
 
 
 def _moment(ms):
@@ -117,6 +140,17 @@ def row(told):
         "currency": told["currency"], "token": told["token"],
         "transaction": told["transaction"], "receipt": "yes" if told["receipt"] else "no",
         "register_start_kWh": _kwh(told["start_mwh"]), "register_end_kWh": _kwh(told["end_mwh"]),
+        "pile": told["pile"], "state": told["state"],
+    }
+
+
+def refused_row(told):
+    """A refused message as what stands in a line of CSV; "" for what is not known."""
+    mwh = told.get("mwh")
+    return {
+        "message": told["message"], "time": _moment(told["time_ms"]), "what": told["what"],
+        "evse": told.get("evse", ""), "transaction": told["transaction"] or "",
+        "register_kWh": "" if mwh is None else _kwh(mwh), "code": told["code"],
         "pile": told["pile"],
     }
 
@@ -135,13 +169,27 @@ def table(sessions):
         cost = "" if told["cost_micro"] is None else "%s %s" % (
             _thousandths(told["cost_micro"] // 10000, 2), told["currency"])
         lines.append((line["time"] or "not known", str(told["evse"]), line["kWh"],
-                      _duration(told["seconds"]), told["reason"], cost, told["token"][:6],
-                      line["receipt"]))
-    if len({told["pile"] for told in sessions}) > 1:
+                      _duration(told["seconds"]),
+                      "(going on)" if told["state"] == "going on" else told["reason"], cost,
+                      told["token"][:6], line["receipt"]))
+    return _laid_out(lines, sessions, (1, 2, 3, 5))
+
+
+def refused_table(letters):
+    """The refused messages as lines for people."""
+    lines = [("refused message", "of (UTC)", "what", "transaction", "code")]
+    for told in letters:
+        line = refused_row(told)
+        lines.append((line["message"], line["time"] or "not known", line["what"],
+                      line["transaction"], line["code"]))
+    return _laid_out(lines, letters, ())
+
+
+def _laid_out(lines, told, right):
+    if len({one["pile"] for one in told}) > 1:
         lines = [line + (pile,) for line, pile in
-                 zip(lines, ["pile", *(told["pile"] for told in sessions)])]
+                 zip(lines, ["pile", *(one["pile"] for one in told)])]
     widths = [max(map(len, column)) for column in zip(*lines)]
-    right = (1, 2, 3, 5)
     return [
         "  ".join(cell.rjust(width) if i in right else cell.ljust(width)
                   for i, (cell, width) in enumerate(zip(line, widths))).rstrip()
@@ -149,16 +197,16 @@ def table(sessions):
     ]
 
 
-def write_csv(path, sessions):
-    """Write one line a session to the file `path`."""
+def write_csv(path, rows, columns=_COLUMNS, option="--csv"):
+    """Write one line a row to the file `path`, which the `option` has named."""
     try:
         with open(path, "w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, _COLUMNS)
+            writer = csv.DictWriter(file, columns)
             writer.writeheader()
-            writer.writerows(map(row, sessions))
+            writer.writerows(rows)
     except OSError as error:
-        raise BadInput("--csv: expected a file that can be written, found %s: %s"
-                       % (path, error.strerror)) from None
+        raise BadInput("%s: expected a file that can be written, found %s: %s"
+                       % (option, path, error.strerror)) from None
 
 
 def write_receipts(directory, sessions):
@@ -182,21 +230,27 @@ def main(args):
     """Run the sub-command; returns the exit code."""
     if bool(args.port) == bool(args.virtual):
         raise BadInput("expected --port P of a board, or --virtual DIR of virtual ones")
-    sessions, problems = [], []
+    sessions, refused, problems = [], [], []
     for pile in args.virtual or [args.port]:
-        more, wrong = parsed(of_directory(pile) if args.virtual else of_board(pile), pile)
-        sessions += more
-        problems += wrong
+        found = parsed(of_directory(pile) if args.virtual else of_board(pile), pile)
+        for known, more in zip((sessions, refused, problems), found):
+            known += more
     if sessions:
         print("\n".join(table(sessions)))
         mwh = sum(told["end_mwh"] - told["start_mwh"] for told in sessions)
-        print("%d sessions, %s kWh" % (len(sessions), _kwh(mwh)))
+        going_on = sum(told["state"] == "going on" for told in sessions)
+        print("%d sessions, %s kWh%s" % (len(sessions), _kwh(mwh),
+                                         "; %d of them going on" % going_on if going_on else ""))
     else:
-        print("no session is kept: none has ended yet, or all were forgotten")
+        print("no session is kept: none has begun yet, or all were forgotten")
+    if refused:
+        print("\n".join(["", *refused_table(refused)]))
     for words in problems:
         print(words, file=sys.stderr)
     if args.csv:
-        write_csv(args.csv, sessions)
+        write_csv(args.csv, map(row, sessions))
+    if args.refused:
+        write_csv(args.refused, map(refused_row, refused), _REFUSED, "--refused")
     if args.receipts:
         print("%d receipts in %s" % (write_receipts(args.receipts, sessions), args.receipts))
     return 0
