@@ -181,17 +181,19 @@ def closing(session, now_ms):
     still = age_ms <= open_ms and session.register.reading[_MW] < _NO_MW
     if still or open_ms >= _SILENT_MS and (not welded or age_ms > _SILENT_MS):
         if session.signs and not isinstance(session.signing, str):
-            _sign(session, age_ms)
+            sign(session, age_ms)
         else:
             _finish(session, session.signing or "")
 
 
-def _sign(session, age_ms):
-    # Two steps of the receipt a turn: 1.5 s in all, 8 ms each on an RP2040. Without one the end is
-    # told all the same.
+def sign(session, age_ms, cut=None):
+    """Two steps of the receipt (see firmware.ledger.signing.begin) a turn: 1.5 s in all, 8 ms each
+    on an RP2040. `session.signing` is its text in the end; "": there is none, and the end is told
+    all the same.
+    """
     try:
         if session.signing is None:
-            session.signing = _signing().begin(session, age_ms)
+            session.signing = _signing().begin(session, age_ms, cut)
         text = next(session.signing) or next(session.signing)
         if text:
             session.signing = text if len(text) <= _RECEIPT else ""

@@ -102,7 +102,7 @@ def told(store, memory, say):
             if found.tx:
                 record = events.summary(
                     evse_id, found.tx, found.token, found.began, found.last, found.start_mwh,
-                    found.mwh, found.owed or "",
+                    found.mwh, found.owed or "", None, found.receipt,
                 )  # fmt: skip
                 state = "going on" if found.owed is None else "ended"
                 yield _session(journal, record, wall, state)

@@ -16,12 +16,20 @@ The cell of an outlet, little-endian:
 
 What was appended after it was saved is read from the journal. The cell of the station has the
 number of the boot, u32.
+
+**The receipt of a session that a cut has ended** is signed before its end is told, with the end it
+goes to backend and history: a message goes out once, and cannot be told again with one. That takes
+1.5 s of the main loop after the boot, in steps as after any session. Until then journal and cell
+are as the cut left them, and nobody is let in at the outlet: after one more cut it all begins
+anew, and gives the same bytes. There is no moment at which the end is lost or could come twice.
 """
 
 from struct import pack, unpack_from
 
+from firmware.clock import DATED
 from firmware.ledger import bounds, events
 from firmware.ledger.session import ENDED, STARTED
+from firmware.ticks import add, diff
 
 _CELL = "<BBBBIIIQQIqIqIQIQ10s10s"
 _SIZE = 100
@@ -29,6 +37,7 @@ _VERSION = 1
 _NOBODY = bytes(10)
 _WAIT_MS = 5000  # after power-up a vehicle that is still there was seen
 _MOST_BOOTS = 32
+_RETRY_MS = 1000  # after an end that could not be kept
 
 
 class _Found:
@@ -43,6 +52,7 @@ class _Found:
         self.ending = None
         self.goes_on = False  # whether it may be gone on with
         self.owed = None  # the reason of an end that has no summary yet
+        self.receipt = ""  # of that end
         data = cell.load() or b""
         if len(data) >= _SIZE and data[0] == _VERSION:
             self._load(data)
@@ -89,6 +99,7 @@ class _Found:
             self.mwh = max(self.mwh, reading[0])
         if flags & 3 == ENDED:
             self.owed = texts[1]
+            self.receipt = texts[5]
 
 
 def count_boot(journal, cell, wall):
@@ -130,7 +141,7 @@ def recover(sessions, journal, cells, resume, reason, record):
 def look(evse_id, journal, cell):
     """What `journal` and `cell` know of an outlet, as attributes: `tx` its transaction (0: none)
     with `token`, `began`, `last`, `start_mwh`, `mwh`, `spent_s`; `owed` the reason of an end
-    without a summary, else None. Raises OSError.
+    without a summary, else None, and `receipt` that of this end. Raises OSError.
     """
     found = _Found(evse_id, cell)
     for number in range(max(found.counted, journal.first), journal.next):
@@ -146,29 +157,88 @@ def _recover(session, journal, cell, resume, reason, record):
     found = look(session.evse_id, journal, cell)
     session.register.mwh = session._kept_mwh = found.mwh
     if found.owed is not None:
-        _sum_up(journal, found, found.owed)
+        _sum_up(journal, found, found.owed, found.receipt)
     elif found.tx and resume and found.goes_on and not found.ending:
         _go_on(session, found)
         record("transaction", id=session.transaction_id, why="gone on with")
         return
     elif found.tx:
-        stopped, trigger = found.ending or (reason, "AbnormalCondition")
-        flags, boot, time = found.last
-        head = pack(
-            "<BBIq4BII",
-            events.EVENT, ENDED | flags & events.DATED | events.OFFLINE | events.READING, boot,
-            time, found.evse_id, 255, 1, 1, found.tx, found.seq,
-        )  # fmt: skip
-        text = "%s\n%s" % (trigger, stopped)
-        journal.append(head + pack("<Q8i", found.mwh, 0, 0, 0, 0, 0, 0, 0, 0) + text.encode())
-        _sum_up(journal, found, stopped)
-        record("transaction", id=bounds.name(journal, found.tx), why=stopped)
+        why = found.ending or (reason, "AbnormalCondition")
+        record("transaction", id=bounds.name(journal, found.tx), why=why[0])
+        if session.signs:
+            _Signing(session, found, why)
+            return
+        _end(journal, found, why, "")
+        _sum_up(journal, found, why[0], "")
     session.keep()
 
 
-def _sum_up(journal, found, reason):
+def _end(journal, found, why, receipt):
+    flags, boot, time = found.last
+    head = pack(
+        "<BBIq4BII",
+        events.EVENT, ENDED | flags & events.DATED | events.OFFLINE | events.READING, boot,
+        time, found.evse_id, 255, 1, 1, found.tx, found.seq,
+    )  # fmt: skip
+    text = ("%s\n%s\n\n\n\n%s" % (why[1], why[0], receipt)).rstrip()
+    journal.append(head + pack("<Q8i", found.mwh, 0, 0, 0, 0, 0, 0, 0, 0) + text.encode())
+
+
+def _sum_up(journal, found, reason, receipt):
     who = found.evse_id, found.tx, found.token, found.began, found.last
-    journal.append(events.summary(*who, found.start_mwh, found.mwh, reason))
+    journal.append(events.summary(*who, found.start_mwh, found.mwh, reason, None, receipt))
+
+
+class _Signing:
+    # The end of a transaction that waits for its receipt: closes the session in the place of
+    # bounds, and is let go of with it.
+    def __init__(self, session, found, why):
+        self._found = found
+        self._told = False  # the end is, its summary not yet
+        self._again_ms = None
+        session.tx = found.tx
+        session.transaction_id = bounds.name(session.journal, found.tx)
+        session.user = _user(session, found.tx)
+        session._began = found.began
+        session._start_mwh = found.start_mwh
+        session._ending = why
+        session._closing = self
+
+    def closing(self, session, now_ms):
+        """Every turn, as bounds.closing."""
+        found = self._found
+        if not isinstance(session.signing, str):
+            spent_s = found.spent_s
+            if found.last[1] == found.began[1] and not (found.last[0] | found.began[0]) & DATED:
+                spent_s = (found.last[2] - found.began[2]) // 1000
+            bounds.sign(session, 0, (found.last, spent_s))
+        elif self._again_ms is None or diff(now_ms, self._again_ms) >= 0:
+            self._again_ms = add(now_ms, _RETRY_MS)
+            why = session._ending
+            try:
+                if not self._told:
+                    _end(session.journal, found, why, session.signing)
+                    self._told = True
+                _sum_up(session.journal, found, why[0], session.signing)
+            except (MemoryError, OSError):
+                return
+            session.tx = session._points = 0
+            session.transaction_id = session.token = session.group = session._ending = None
+            session._closing = session.signing = session.user = None
+            session.keep()
+
+
+def _user(session, tx):
+    # Whom the receipt is to name, while the journal has the start still.
+    user = None
+    if session.signs and session.signs["named"]:
+        for number in range(max(tx, session.journal.first), session.journal.next):
+            record = session.journal.read(number)
+            if record and record[0] == events.EVENT and events.whole(record):
+                told = events.fields(record)
+                if told[7] == tx and told[10][3]:
+                    user = told[10][4], told[10][3], ""
+    return user
 
 
 def _go_on(session, found):
@@ -176,6 +246,7 @@ def _go_on(session, found):
     session.transaction_id = bounds.name(session.journal, found.tx)
     session.token = found.token
     session.group = found.group
+    session.user = _user(session, found.tx)
     mwh, s, _ = found.limits
     if mwh or s:
         session.budget = bounds.budget({"max_mwh": mwh, "max_s": s})

@@ -9,6 +9,8 @@ import sys
 
 import pytest
 
+from firmware.ledger import history, receipt
+from tests.pile import charging, settings, simulate, step
 from tests.unit import test_receipt
 from tools.host import pile_process
 
@@ -105,6 +107,19 @@ def test_the_record_of_the_unit_test(ocmf):
     parsed = ocmf.from_string(record)
     assert [str(reading.RV) for reading in parsed.payload.RD] == ["1234.567", "1245.678"]
     assert [issue.code for issue in parsed.check_eichrecht()] == ["TIME_SYNC", "TIME_SYNC"]
+
+
+def test_that_of_a_session_that_a_power_cut_has_ended(ocmf):
+    _, station = simulate(60000, charging(step(30000, "power", for_ms=5000)), settings(receipts=1))
+    (kept,) = history.sessions(station.board.store, print)
+    public = receipt.public_der(station.receipt_keys[1]).hex()
+    assert parsed_and_verified(ocmf, kept["receipt"], public)
+    begin, end = ocmf.from_string(kept["receipt"]).payload.RD
+    assert (begin.TX, begin.ST, end.TX, end.ST) == ("B", "G", "P", "S")
+    assert 0 <= kept["end_mwh"] // 1000 - end.RV * 1000 < 1 and end.RV > begin.RV
+    # It says by itself what it is not good for.
+    issues = ocmf.from_string(kept["receipt"]).check_eichrecht()
+    assert {"METER_STATUS", "ERROR_FLAGS"} <= {issue.code for issue in issues}
 
 
 def test_keys_and_signatures_before_openssl():

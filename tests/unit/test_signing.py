@@ -46,6 +46,76 @@ def test_a_receipt_names_the_user_where_that_was_chosen():
     assert '"ID":"%s"' % CARD in a2b_base64(signed["signedMeterData"]).decode()
 
 
+def _payload(ended):
+    signed = ended["meterValue"][0]["sampledValue"][0]["signedMeterValue"]
+    return a2b_base64(signed["signedMeterData"]).decode()
+
+
+def test_a_session_that_a_cut_has_ended_has_a_receipt_of_what_was_kept():
+    trace, station = simulate(
+        60000, charging(step(30000, "power", for_ms=5000)), settings(receipts=1)
+    )
+    (ended,) = trace.messages("TransactionEvent", "Ended")
+    assert ended["transactionInfo"]["stoppedReason"] == "PowerLoss"
+    text = _payload(ended)
+    (sample,) = ended["meterValue"][0]["sampledValue"]
+    mwh = sample["value"]
+    begin, end = text.partition('"RD":[{')[2].split("},{")
+    assert '"TX":"B"' in begin and '"ST":"G"' in begin and '"EF":""' in begin
+    for part in ('"TX":"P"', '"ST":"S"', '"EF":"t"', '"TM":"%s' % ended["timestamp"][:19]):
+        assert part in end, part
+    wh = int(mwh // 1)
+    assert '"RV":%d.%03d' % (wh // 1000, wh % 1000) in end and " I" in begin and " I" in end
+    *_, der = p256.sign(station.receipt_keys[0], sha256(text.split("|")[1].encode()).digest())
+    assert "".join(["%02x" % byte for byte in der]) in text.split("|")[2]
+    assert not trace.of("error")
+    (kept,) = history.sessions(station.board.store, print)
+    assert kept["receipt"] == text and kept["reason"] == "PowerLoss"
+    session = station.board.station.sessions[0]
+    assert session.free and session.transaction_id is None
+
+
+def test_more_cuts_while_it_is_signed_neither_lose_nor_double_the_end():
+    # The first slices come 20 ms after the boot, the end after 1.5 s.
+    for later_ms in (20, 300, 1000, 1440, 1480, 1500, 1520, 1560, 1700, 3000):
+        steps = [step(30000, "power", for_ms=1000), step(31000 + later_ms, "power", for_ms=1000)]
+        trace, station = simulate(50000, charging(*steps), settings(receipts=1))
+        (ended,) = trace.messages("TransactionEvent", "Ended")
+        events = trace.messages("TransactionEvent")
+        assert [event["seqNo"] for event in events] == list(range(len(events))), later_ms
+        (kept,) = history.sessions(station.board.store, print)
+        assert kept["receipt"] == _payload(ended) and '"TX":"P"' in kept["receipt"]
+
+
+def test_a_receipt_after_a_cut_names_the_user_and_says_that_the_date_is_not_known():
+    steps = [
+        step(0, "link", up=False),
+        step(30000, "power", for_ms=5000),
+        step(40000, "link", up=True),
+    ]
+    config = settings(receipts=1, receipt_id="token", offline_unknown=1)
+    trace, station = simulate(70000, charging(*steps), config)
+    (ended,) = trace.messages("TransactionEvent", "Ended")
+    text = _payload(ended)
+    assert '"ID":"%s"' % CARD in text
+    begin, end = text.partition('"RD":[{')[2].split("},{")
+    assert '"TM":"1970-01-01T00:00:00,000+0000 U"' in begin and " U" in end
+    spent = int(end.partition("1970-01-01T00:00:")[2][:2])
+    assert 15 <= spent <= 28, end
+
+
+def test_a_receipt_that_fails_after_a_cut_costs_only_the_receipt():
+    trace, station = simulate(30000, charging(), settings(receipts=1))
+    board = station.board
+    board.line.cut()
+    station = station.__class__(board, station.config)
+    station.sessions[0].signing = _failing()
+    board._simulate(station, 45000000)
+    (ended,) = trace.messages("TransactionEvent", "Ended")
+    assert "signedMeterValue" not in ended["meterValue"][0]["sampledValue"][0]
+    assert station.sessions[0].free and not station.errors
+
+
 def test_a_receipt_that_fails_keeps_nobody_from_leaving():
     steps = charging(step(20000, "pause"), step(22000, "unplug"))
     trace, station = simulate(15000, steps, settings(receipts=1))

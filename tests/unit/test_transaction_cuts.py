@@ -76,8 +76,10 @@ class _Pile:
         self.authorised = self.energised = False
         self.charging_state = 1
 
-    def boot(self, resume):
-        """The pile's session after a boot; its journal and clock."""
+    def boot(self, resume, signs=None):
+        """The pile's session after a boot; its journal and clock. `signs`: what a cut has ended
+        gets a receipt.
+        """
         self.now_ms = self.mwh = 0
         self.energised = self.authorised = self.plugged = False
         self.charging_state = 0
@@ -90,7 +92,9 @@ class _Pile:
             wall, self,
         )  # fmt: skip
         session.digest = lambda token: b"0123456789"
+        session.signs = signs
         recovery.recover([session], journal, cells, resume, "PowerLoss", self.record)
+        session.signs = None
         return session, journal, wall
 
     def run(self, session, wall, ms, mw=0):
@@ -140,7 +144,7 @@ def _judge(journal, flowed_mwh):
     return len(told)
 
 
-def _cuts(resume):
+def _cuts(resume, signs=None, judge=_judge):
     """The power is cut after each so many bytes, and once more while the pile recovers. How many
     cuts there were.
     """
@@ -169,14 +173,14 @@ def _cuts(resume):
         for again in (n * 7 % 400, 1 << 30):
             memory.left = again
             try:
-                session, journal, wall = pile.boot(resume)
+                session, journal, wall = pile.boot(resume, signs)
                 pile.plugged = n % 2 == 0
                 pile.run(session, wall, 6000)
                 session.stop("Local", "StopAuthorized")
                 pile.run(session, wall, 3000)
             except _Cut:
                 tried += 1
-        _judge(journal, flowed)
+        judge(journal, flowed)
     return tried
 
 
@@ -186,3 +190,26 @@ def test_a_transaction_is_ended_once_after_a_cut_at_any_byte():
 
 def test_a_transaction_goes_on_or_ends_once_after_a_cut_at_any_byte():
     assert _cuts(True) > 2000 // _STEP
+
+
+def _sign(session, age_ms, cut):
+    # As bounds.sign does, and quicker.
+    session.signing = "RECEIPT" if session.signing == 1 else 1
+
+
+def _judge_receipts(journal, flowed_mwh):
+    _judge(journal, flowed_mwh)
+    for number in range(journal.first, journal.next):
+        record = journal.read(number)
+        # Also of an end whose summary a second cut has kept from being.
+        if record and record[0] in (1, 2) and b"PowerLoss" in record:
+            assert record.endswith(b"RECEIPT"), record
+
+
+def test_an_end_that_waits_for_its_receipt_is_told_once_after_cuts_at_any_byte():
+    before = recovery.bounds.sign
+    recovery.bounds.sign = _sign
+    try:
+        assert _cuts(False, {"named": True}, _judge_receipts) > 2000 // _STEP
+    finally:
+        recovery.bounds.sign = before
