@@ -20,7 +20,9 @@ _LEAST = 12  # bytes of header and CRC
 
 # What a factory reset leaves as it was changed: who the pile is and how it reaches its backend, or
 # it would be lost to it; and what guards the installation.
-_STAYS = ("station_id", "broker", "root", "user", "password", "cable_a", "breaker_a")
+_STAYS = (
+    "station_id", "broker", "tls", "dns", "root", "user", "password", "cable_a", "breaker_a"
+)  # fmt: skip
 _LINKS = ("wifi_", "modem_")
 # Of the store it takes what begins so: lists, cache and reservations; firmware.ledger.refused. And
 # the files of firmware.ledger.history. Wear, faults that wait for service, black boxes and keys

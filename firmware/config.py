@@ -19,7 +19,10 @@ MIGRATIONS = ({},)
 # lengths.
 FIELDS = {
     "station_id": (str, None, 1, 48),
-    "broker": (str, "", 0, 120),  # HOST:PORT; empty: the pile works alone
+    # HOST:PORT, or more with commas between them, tried in turn; empty: the pile works alone
+    "broker": (str, "", 0, 250),
+    "tls": (int, 0, 0, 1),  # see firmware/uplink/secure.py
+    "dns": (str, "", 0, 120),  # name servers, HOST or HOST:PORT with commas; empty: the network's
     "root": (str, "ocpp", 1, 40),
     "user": (str, "", 0, 80),
     "password": (str, "", 0, 80),
@@ -262,9 +265,10 @@ def field(name, value, path):
             )
         )
     if name == "broker" and value:
-        host, _, port = value.rpartition(":")
-        if not host or not port.isdigit() or not 0 < int(port) < 65536:
-            raise ValueError("%s: broker: expected HOST:PORT, found %r" % (path, value))
+        for one in value.split(","):
+            host, _, port = one.rpartition(":")
+            if not host.strip() or not port.isdigit() or not 0 < int(port) < 65536:
+                raise ValueError("%s: broker: expected HOST:PORT, found %r" % (path, one))
     if name == "receipt_id" and value not in ("none", "token"):
         raise ValueError('%s: receipt_id: expected "none" or "token", found %r' % (path, value))
     if name in ("root", "station_id"):

@@ -159,11 +159,9 @@ class Station:
         from firmware.uplink import line
 
         ticks_ms = self.board.clock.ticks_ms
-        host, _, port = self.config["broker"].rpartition(":")
         mover = None
         while True:
             self.tick(ticks_ms())
-            if host and (mover is None or mover.done()):
-                moving = line.move(self.backend.link, host, int(port), ticks_ms)
-                mover = asyncio.create_task(moving)
+            if self.config["broker"] and (mover is None or mover.done()):
+                mover = asyncio.create_task(line.move(self.backend.link, self, ticks_ms))
             await asyncio.sleep_ms(_MAIN_LOOP_MS)

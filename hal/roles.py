@@ -311,6 +311,7 @@ if TYPE_CHECKING:
         memory: "Memory | None"
         devices: "list[Device]"
         late_ms: int
+        stalls: bool  # whether a long call of Python's, as in TLS, holds up the safety tick
         vendor: str
         model: str
         boot_reason: str  # why it started last: OCPP's BootReasonEnumType
@@ -319,6 +320,18 @@ if TYPE_CHECKING:
             """Open everything and start anew; `reason` is `boot_reason` then. On a board it does
             not return.
             """
+            ...
+
+        def date(self) -> "str | None":
+            """The date in UTC by the controller's calendar, as RFC 3339; None: never set."""
+            ...
+
+        def set_date(self, text: str) -> None:
+            """Set the calendar to an RFC 3339 date-time in UTC."""
+            ...
+
+        def name_servers(self) -> "list[str]":
+            """The addresses of the name servers; none: getaddrinfo looks names up."""
             ...
 
         def nonce(self) -> str:

@@ -35,6 +35,10 @@ async def link(host, port, count):
     from firmware.uplink.line import move
     from firmware.uplink.link import Link
 
+    class Station:
+        config = {"broker": "%s:%s" % (host, port), "tls": False, "dns": ""}
+        board = type("Board", (), {"name_servers": list})
+
     pile = Link("bench")
     done = asyncio.Event()
     sent = acked = began_us = 0
@@ -61,7 +65,7 @@ async def link(host, port, count):
         sys.exit(1)
 
     pile.on_up, pile.on_acked, pile.on_down = on_up, on_acked, on_down
-    mover = asyncio.create_task(move(pile, host, port, lambda: time.ticks_ms() & 0x3FFFFFFF))
+    mover = asyncio.create_task(move(pile, Station, lambda: time.ticks_ms() & 0x3FFFFFFF))
     await done.wait()
     mover.cancel()
     return per_s(count, began_us)

@@ -1,22 +1,89 @@
-"""Opens the line's TCP connection; imported for that only, see firmware.let_go."""
+"""Opens the line's connection: finds the broker's address, connects, and begins TLS. Imported for
+that only, see firmware.let_go.
+
+What must be known from one time to the next is in `route`: "turn", how many brokers have failed;
+"step", how far the last attempt came: name, connect, tls, mqtt, "" once the session was up;
+"told", what was said about the last failure; "hosts", the last address of each.
+"""
 
 import asyncio
 import errno
 import select
+import socket
 
 from micropython import const
 
+from firmware import let_go
 from firmware.ticks import add, diff
 from firmware.uplink.line import reader
 
 _CONNECT_MS = const(10000)
 _PAUSE_MS = const(5)  # between two looks
+_WAIT_MS = const(200)
 _IPPROTO_TCP = const(6)  # numbers, since not every port names them
 _TCP_NODELAY = const(1)
 
 
-async def connect(sock, address, ticks_ms):
-    """None when `sock` is connected, else why not; or OSError."""
+async def dial(station, route, ticks_ms):
+    """A socket that is connected to the broker whose turn it is. Raises OSError, ValueError, or
+    ImportError where the image has no TLS.
+    """
+    config = station.config
+    route["step"] = "name"
+    # The arithmetic of a handshake holds up an ESP32's safety tick.
+    while config["tls"] and station.board.stalls and station.closed():
+        await asyncio.sleep_ms(_WAIT_MS)
+    brokers = config["broker"].split(",")
+    turn, which = divmod(route["turn"], len(brokers))
+    host, _, port = brokers[which].strip().rpartition(":")
+    servers = config["dns"].split(",") if config["dns"] else station.board.name_servers()
+    found = await _addresses(route, host, int(port), servers, ticks_ms)
+    found = found[turn % len(found)]
+    route["step"] = "connect"
+    sock = socket.socket(found[0], socket.SOCK_STREAM)
+    try:
+        await _connect(sock, found[-1], ticks_ms)
+        if config["tls"]:
+            route["step"] = "tls"
+            return _secure(sock, host, station)
+        route["step"] = "mqtt"
+        return sock
+    except BaseException:  # the mover may be cancelled, too
+        sock.close()
+        raise
+
+
+def failed(station, route, why):
+    """An attempt came to nothing: `why`. The next broker's turn; each reason is told once."""
+    brokers = station.config["broker"].split(",")
+    broker = brokers[route["turn"] % len(brokers)].strip()
+    route["turn"] += 1
+    why = " ".join(why.split())  # TLS puts each reason on a line
+    told = broker, route["step"], why
+    if told != route.get("told"):
+        route["told"] = told
+        record = station.board.log.record
+        record("line", up=False, broker=broker, step=route["step"], why=why)
+
+
+async def _addresses(route, host, port, servers, ticks_ms):
+    # What getaddrinfo gives. For a numeric address it only converts, and asks nobody.
+    if servers and not (":" in host or host.replace(".", "").isdigit()):
+        try:
+            from firmware.uplink import resolve
+        finally:
+            let_go("firmware.uplink.resolve")
+        try:
+            route["hosts"][host] = await resolve.lookup(host, servers, ticks_ms)
+        except OSError:
+            # The name servers' trouble need not be the broker's: it may be where it was.
+            if host not in route["hosts"]:
+                raise
+        host = route["hosts"][host]
+    return socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM)
+
+
+async def _connect(sock, address, ticks_ms):
     sock.setblocking(False)
     try:
         sock.setsockopt(_IPPROTO_TCP, _TCP_NODELAY, 1)
@@ -36,8 +103,16 @@ async def connect(sock, address, ticks_ms):
             if ready[0][1] & (select.POLLERR | select.POLLHUP):
                 # OSError that names the cause, where the port knows it
                 reader(sock)(bytearray(1))
-                return "connection failed"
-            return None
+                raise OSError("connection failed")
+            return
         if diff(ticks_ms(), give_up_ms) >= 0:
-            return "connection timed out"
+            raise OSError("connection timed out")
         await asyncio.sleep_ms(_PAUSE_MS)
+
+
+def _secure(sock, host, station):
+    try:
+        from firmware.uplink import secure
+    finally:
+        let_go("firmware.uplink.secure")
+    return secure.wrap(sock, host, station)

@@ -2,7 +2,6 @@
 
 import asyncio
 import errno
-import socket
 
 from micropython import const
 
@@ -13,13 +12,14 @@ _CHUNK = const(512)  # bytes read at a time: bounds the work between two turns o
 _PAUSE_MS = const(5)  # between two looks at a quiet line
 
 
-async def move(link, host, port, ticks_ms):
-    """Carry the bytes of `link` to and from the broker at `host`:`port`, until cancelled.
+async def move(link, station, ticks_ms):
+    """Carry the bytes of `link` to and from a broker of the `station`, until cancelled: of the
+    several in its configuration the next one is tried when one failed.
 
-    `ticks_ms()` is the clock, which wraps at 2^30. A host that is no numeric address is resolved
-    by getaddrinfo, which can block; nothing else does."""
+    `ticks_ms()` is the clock, which wraps at 2^30.
+    """
     chunk = memoryview(bytearray(_CHUNK))
-    turn = 0  # which of the host's addresses
+    route = {"turn": 0, "hosts": {}}  # see firmware.uplink.dial
     while True:
         link.tick(ticks_ms())
         if link.wants != OPEN:
@@ -27,15 +27,8 @@ async def move(link, host, port, ticks_ms):
             continue
         sock = None
         try:
-            # For a numeric address this only converts, and asks nobody.
-            found = socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM)
-            found = found[turn % len(found)]
-            turn += 1
-            sock = socket.socket(found[0], socket.SOCK_STREAM)
-            why = await _connect(sock, found[-1], ticks_ms)
-            if not why:
-                turn -= 1  # a good one
-                why = await _carry(link, sock, chunk, ticks_ms)
+            sock = await _dial().dial(station, route, ticks_ms)
+            why = await _carry(link, route, sock, chunk, ticks_ms)
         except Exception as e:  # also from an owner's callback: the line lives on, and says why
             why = "%s: %s" % (type(e).__name__, e)
         finally:
@@ -43,19 +36,21 @@ async def move(link, host, port, ticks_ms):
                 sock.close()
         try:
             link.closed(why, ticks_ms())
+            if route["step"]:
+                _dial().failed(station, route, link.why)
         except Exception:  # from on_down
             pass
 
 
-def _connect(sock, address, ticks_ms):
+def _dial():
     try:
         from firmware.uplink import dial
     finally:
         let_go("firmware.uplink.dial")
-    return dial.connect(sock, address, ticks_ms)
+    return dial
 
 
-async def _carry(link, sock, chunk, ticks_ms):
+async def _carry(link, route, sock, chunk, ticks_ms):
     """Move bytes until one side ends it; returns why."""
     read = reader(sock)
     write = getattr(sock, "write", None) or sock.send
@@ -69,6 +64,8 @@ async def _carry(link, sock, chunk, ticks_ms):
         if n:
             moved = True
             link.feed(chunk[:n], ticks_ms())
+            # Nobody says when the handshake of TLS is over.
+            route["step"] = "" if link.up else "mqtt"
         link.tick(ticks_ms())
         if link.wants == CLOSE:
             return link.why

@@ -53,6 +53,7 @@ class Board:
     """
 
     late_ms = 0
+    stalls = False
     vendor = "Voltpile"
     serial = ""
     boot_reason = "Unknown"
@@ -107,6 +108,16 @@ class Board:
         code = REASONS.index(reason) + 1 if reason in REASONS else 0
         self.retain(code << 5)
         self.restart()
+
+    def name_servers(self):
+        """The addresses of the name servers, as the network has told; [] where it has not."""
+        import network
+
+        try:
+            found = network.ipconfig("dns")
+        except (AttributeError, OSError, ValueError):
+            return []
+        return [found] if found and found != "0.0.0.0" else []
 
     def date(self):
         """The date in UTC by the controller's calendar, as RFC 3339; None: it was never set."""

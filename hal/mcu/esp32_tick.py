@@ -32,6 +32,7 @@ class Board(common.Board):
     """An ESP32's pile: `outlets`, and what keeps them ticking."""
 
     late_ms = 40
+    stalls = True
 
     _tick = None
     _failed = False

@@ -125,7 +125,7 @@ class VirtualBoard:
         stretch = max(self._tick_us // profile_us, 1)
         self.late_ms = late_ms * stretch
         self._boots = 1
-        self._collects = sampler is BurstPilot
+        self._collects = self.stalls = sampler is BurstPilot
         self.places = []
         for number in range(1, scenario.get("outlets", 1) + 1):
             place = _Outlet(scenario, self._seed, number, sampler, stretch, trace_file)
@@ -160,6 +160,17 @@ class VirtualBoard:
     def random(self, n):
         """A random whole number from 0 to n - 1."""
         return self.plant.random.below(n)
+
+    def date(self):
+        """The host's date, as RFC 3339."""
+        return "%04d-%02d-%02dT%02d:%02d:%02dZ" % tuple(time.gmtime()[:6])
+
+    def set_date(self, text):
+        """Nothing to do: the host's clock is its own."""
+
+    def name_servers(self):
+        """None: the host looks names up, and knows some of its own."""
+        return []
 
     def secret(self, n):
         """`n` bytes by the seed, not out of the plant's sequence: no other event shifts by it."""

@@ -1,9 +1,10 @@
 """The pile's side of test_line.py: the firmware's link and line with a tiny outbox on top.
 
-Usage: line_owner.py HOST PORT SPEED; the clock that link and line see runs SPEED times as fast.
+Usage: line_owner.py BROKERS SPEED [tls] [dns=SERVERS]; the clock that link and line see runs SPEED
+times as fast.
 Publishes "0", "1", ... and after a lost line again, from the first that is not acknowledged.
-Prints one event a line: `up`, `down WHY`, `closed WHY` (an attempt failed), `got PAYLOAD`,
-`acked N`, `late MS` (another task waited for longer than ever before).
+Prints one event a line: `up`, `down WHY`, `closed BROKER STEP WHY` (an attempt failed), `got
+PAYLOAD`, `acked N`, `late MS` (another task waited for longer than ever before).
 """
 
 import asyncio
@@ -15,7 +16,8 @@ import micropython  # noqa: F401  (on CPython it adds time.ticks_ms and asyncio.
 from firmware.uplink.line import move
 from firmware.uplink.link import Link
 
-host, port, speed = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+brokers, speed = sys.argv[1], int(sys.argv[2])
+
 link = Link("CP-1", keepalive_s=10)
 waiting = []  # numbers not yet acknowledged, oldest first
 sent = 0  # how many of them are on their way
@@ -25,6 +27,34 @@ def say(*words):
     print(*words)
     if hasattr(sys.stdout, "flush"):
         sys.stdout.flush()
+
+
+class Station:
+    """What the line asks a station."""
+
+    config = {"broker": brokers, "tls": "tls" in sys.argv, "dns": ""}
+    closed = bool
+
+    class wall:
+        is_set = False
+
+    class board:
+        stalls = False
+
+        def date():
+            return "2999"
+
+        name_servers = list
+
+        class log:
+            @staticmethod
+            def record(what, up, broker, step, why):
+                say("closed", broker, step, why)
+
+
+for word in sys.argv:
+    if word.startswith("dns="):
+        Station.config["dns"] = word[4:]
 
 
 def fill(dup=False):
@@ -62,11 +92,10 @@ async def main():
     began = time.ticks_ms()
     mover = asyncio.create_task(
         move(
-            link, host, port, lambda: time.ticks_diff(time.ticks_ms(), began) * speed & 0x3FFFFFFF
+            link, Station, lambda: time.ticks_diff(time.ticks_ms(), began) * speed & 0x3FFFFFFF
         )
     )
     number = latest = 0
-    why = ""
     while not mover.done():
         before = time.ticks_ms()
         await asyncio.sleep_ms(10)
@@ -74,9 +103,6 @@ async def main():
         if late > latest:
             latest = late
             say("late", late)
-        if link.why != why:
-            why = link.why
-            say("closed", why)
         if len(waiting) < 100:
             waiting.append(number)
             number += 1

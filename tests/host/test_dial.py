@@ -1,0 +1,224 @@
+"""How the line finds its broker and trusts it: name servers good and bad, brokers in turn, TLS
+with right and wrong certificates; always MicroPython against real sockets and mosquitto.
+"""
+
+import asyncio
+import contextlib
+import os
+import socket
+import struct
+import sys
+import threading
+
+import pytest
+
+from tests.host.conftest import broker, free_port
+from tests.host.test_line import pile
+
+HOST = "broker.voltpile.test"
+
+
+class NameServer:
+    """Answers each question with `address`; None: with that there is no such host. `silent`: not
+    at all; `noise`: with something else first.
+    """
+
+    def __init__(self, address="127.0.0.1"):
+        self.address = address
+        self.silent = self.noise = False
+        self.asked = 0
+        self.sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.sock.bind(("127.0.0.1", 0))
+        self.at = "127.0.0.1:%d" % self.sock.getsockname()[1]
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def _serve(self):
+        while True:
+            try:
+                data, who = self.sock.recvfrom(512)
+            except OSError:
+                return
+            self.asked += 1
+            if self.silent:
+                continue
+            question = data[12:]
+            if self.address is None:
+                self.sock.sendto(data[:2] + b"\x81\x83\0\1\0\0\0\0\0\0" + question, who)
+                continue
+            good = data[:2] + b"\x81\x80\0\1\0\1\0\0\0\0" + question
+            good += struct.pack(">HHHIH", 0xC00C, 1, 1, 60, 4) + socket.inet_aton(self.address)
+            if self.noise:
+                for wrong in (b"", good[:20], bytes([good[0] ^ 1]) + good[1:], os.urandom(100)):
+                    self.sock.sendto(wrong, who)
+            self.sock.sendto(good, who)
+
+
+@contextlib.contextmanager
+def name_server(*args):
+    server = NameServer(*args)
+    try:
+        yield server
+    finally:
+        server.sock.close()
+
+
+def port_of(mosquitto):
+    return int(mosquitto.split(":")[1])
+
+
+def test_a_name_server_is_asked(mosquitto):
+    async def run():
+        with name_server() as server:
+            server.noise = True
+            async with pile(port_of(mosquitto), "micropython", HOST, "dns=" + server.at) as it:
+                await it.says("acked 20", 0)
+        assert server.asked
+
+    asyncio.run(run())
+
+
+def test_a_silent_server_and_then_one_that_answers(mosquitto):
+    async def run():
+        with name_server() as silent, name_server() as server:
+            silent.silent = True
+            dns = "dns=%s,%s" % (silent.at, server.at)
+            async with pile(port_of(mosquitto), "micropython", HOST, dns) as it:
+                await it.says("acked 20", 0)
+        assert silent.asked and server.asked
+
+    asyncio.run(run())
+
+
+def test_no_such_host_and_no_answer_are_told(mosquitto):
+    async def run():
+        with name_server(None) as server:
+            dns = "dns=" + server.at
+            async with pile(port_of(mosquitto), "micropython", HOST, dns) as it:
+                said = await it.says("closed", 0)
+                assert HOST in said and " name " in said and "no such host" in said
+                server.silent = True
+                said = await it.says("closed", it.said.index(said) + 1)
+                assert " name " in said and "name server %s: no answer" % server.at in said
+                server.silent = False
+                server.address = "127.0.0.1"
+                await it.says("acked 20", 0)
+
+    asyncio.run(run())
+
+
+def test_the_last_good_address_is_kept():
+    port = free_port()
+    where = "127.0.0.1:%d" % port
+
+    async def run():
+        with name_server() as server:
+            dns = "dns=" + server.at
+            async with pile(port, "micropython", HOST, dns) as it:
+                with broker("listener %d 127.0.0.1\nallow_anonymous true\n" % port, where):
+                    await it.says("acked 20", 0)
+                    server.silent = True
+                await it.says("down", 0)
+                since = len(it.said)
+                with broker("listener %d 127.0.0.1\nallow_anonymous true\n" % port, where):
+                    await it.says("acked", since)
+
+    asyncio.run(run())
+
+
+def test_brokers_in_turn(mosquitto):
+    async def run():
+        brokers = "127.0.0.1:%d, 127.0.0.1" % free_port()
+        async with pile(port_of(mosquitto), "micropython", brokers) as it:
+            said = await it.says("closed", 0)
+            assert " connect " in said
+            await it.says("acked 20", 0)
+
+    asyncio.run(run())
+
+
+@pytest.fixture(scope="module")
+def authority():
+    if sys.version_info < (3, 11) and os.environ.get("CI") != "true":
+        pytest.skip("cryptography comes with Python 3.11 or newer only: no TLS was tried")
+    from tests.host.certificates import Authority
+
+    return Authority()
+
+
+@contextlib.asynccontextmanager
+async def secured(authority, folder, *names, own=None, more="", trusts=True, **dates):
+    """A pile that trusts `own` (default: `authority`) with TLS at a broker that has a certificate
+    for `names`; not `trusts`: it has no file that says whom.
+    """
+    made = authority.issue(folder / "broker", *names, **dates)
+    trust = (own or authority).issue(folder / "tls", "CP-1")
+    if not trusts:
+        (trust / "ca.der").unlink()
+    port = free_port()
+    config = "listener %d 127.0.0.1\nallow_anonymous true\n" % port
+    config += "".join("%s %s/%s.pem\n" % (what, made, name) for what, name in
+                      (("cafile", "ca"), ("certfile", "cert"), ("keyfile", "key")))
+    with broker(config + more, "127.0.0.1:%d" % port):
+        async with pile(port, "micropython", "localhost", "tls", cwd=trust.parent) as it:
+            yield it
+
+
+def test_tls(authority, tmp_path):
+    async def run():
+        async with secured(authority, tmp_path, "localhost") as it:
+            await it.says("acked 50", 0)
+
+    asyncio.run(run())
+
+
+def test_tls_with_a_certificate_of_the_pile(authority, tmp_path):
+    more = "require_certificate true\nuse_identity_as_username true\n"
+
+    async def run():
+        async with secured(authority, tmp_path, "localhost", more=more) as it:
+            await it.says("acked 50", 0)
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize(
+    "wrong, words",
+    [
+        ("another authority", "not correctly signed by the trusted CA"),
+        ("another host", "Common Name (CN) does not match"),
+        ("expired", "validity has expired"),
+        ("not yet", "validity starts in the future"),
+        ("no file", "tls/ca.der: no such file; send it with `pile.py provision --ca`"),
+    ],
+)
+def test_a_broker_that_is_not_to_be_trusted(authority, tmp_path, wrong, words):
+    from tests.host.certificates import Authority
+
+    names = ["elsewhere.test"] if wrong == "another host" else ["localhost"]
+    more = {"own": Authority()} if wrong == "another authority" else {}
+    if wrong == "expired":
+        more = {"from_days": -10, "to_days": -1}
+    if wrong == "not yet":
+        more = {"from_days": 1}
+    if wrong == "no file":
+        more = {"trusts": False}
+
+    async def run():
+        async with secured(authority, tmp_path, *names, **more) as it:
+            said = await it.says("closed", 0)
+            assert " tls " in said and words in said
+            await asyncio.sleep(1)
+            assert not any(line.startswith("up") for line in it.said)
+
+    asyncio.run(run())
+
+
+def test_a_broker_without_tls(mosquitto, authority, tmp_path):
+    async def run():
+        authority.issue(tmp_path / "tls", "CP-1")
+        async with pile(
+            port_of(mosquitto), "micropython", "localhost", "tls", cwd=tmp_path
+        ) as it:
+            assert " tls " in await it.says("closed", 0)
+
+    asyncio.run(run())
