@@ -7,6 +7,7 @@ import contextlib
 import os
 import socket
 import struct
+import subprocess
 import sys
 import threading
 
@@ -14,6 +15,7 @@ import pytest
 
 from tests.host.conftest import broker, free_port
 from tests.host.test_line import pile
+from tools.host import pile_process
 
 HOST = "broker.voltpile.test"
 
@@ -222,3 +224,34 @@ def test_a_broker_without_tls(mosquitto, authority, tmp_path):
             assert " tls " in await it.says("closed", 0)
 
     asyncio.run(run())
+
+
+WAITING = """
+import asyncio
+from firmware.uplink import dial
+
+class Station:
+    config = {"broker": "127.0.0.1:%d", "tls": 1, "dns": ""}
+    asked = 0
+    class board:
+        stalls = %s
+        name_servers = list
+    @staticmethod
+    def closed():
+        Station.asked += 1
+        return Station.asked < 4
+
+route = {"turn": 0, "hosts": {}}
+try:
+    asyncio.run(dial.dial(Station, route, lambda: 0))
+except OSError:
+    print(Station.asked, route["step"])
+"""
+
+
+@pytest.mark.parametrize("stalls, asked", [(True, 4), (False, 0)])
+def test_a_handshake_waits_for_an_open_contactor_where_it_would_stall_the_tick(stalls, asked):
+    (program, *_), env = pile_process.command("micropython")
+    done = subprocess.run([program, "-c", WAITING % (free_port(), stalls)], env=env, text=True,
+                          capture_output=True, check=False)
+    assert done.stdout.split() == [str(asked), "connect"], done.stderr
