@@ -158,8 +158,10 @@ async def secured(authority, folder, *names, own=None, more="", trusts=True, **d
         (trust / "ca.der").unlink()
     port = free_port()
     config = "listener %d 127.0.0.1\nallow_anonymous true\n" % port
-    config += "".join("%s %s/%s.pem\n" % (what, made, name) for what, name in
-                      (("cafile", "ca"), ("certfile", "cert"), ("keyfile", "key")))
+    config += "".join(
+        "%s %s/%s.pem\n" % (what, made, name)
+        for what, name in (("cafile", "ca"), ("certfile", "cert"), ("keyfile", "key"))
+    )
     with broker(config + more, "127.0.0.1:%d" % port):
         async with pile(port, "micropython", "localhost", "tls", cwd=trust.parent) as it:
             yield it
@@ -218,9 +220,7 @@ def test_a_broker_that_is_not_to_be_trusted(authority, tmp_path, wrong, words):
 def test_a_broker_without_tls(mosquitto, authority, tmp_path):
     async def run():
         authority.issue(tmp_path / "tls", "CP-1")
-        async with pile(
-            port_of(mosquitto), "micropython", "localhost", "tls", cwd=tmp_path
-        ) as it:
+        async with pile(port_of(mosquitto), "micropython", "localhost", "tls", cwd=tmp_path) as it:
             assert " tls " in await it.says("closed", 0)
 
     asyncio.run(run())
@@ -252,6 +252,11 @@ except OSError:
 @pytest.mark.parametrize("stalls, asked", [(True, 4), (False, 0)])
 def test_a_handshake_waits_for_an_open_contactor_where_it_would_stall_the_tick(stalls, asked):
     (program, *_), env = pile_process.command("micropython")
-    done = subprocess.run([program, "-c", WAITING % (free_port(), stalls)], env=env, text=True,
-                          capture_output=True, check=False)
+    done = subprocess.run(
+        [program, "-c", WAITING % (free_port(), stalls)],
+        env=env,
+        text=True,
+        capture_output=True,
+        check=False,
+    )
     assert done.stdout.split() == [str(asked), "connect"], done.stderr
