@@ -134,8 +134,8 @@ def day(random, at_ms, day_ms, sessions):
         add(gone_ms, "link", up=False)
         add(gone_ms + 60000 + some_ms(day_ms // 8), "link", up=True)
     mute_ms = some_ms(day_ms * 4 // 5)
-    add(mute_ms, "mute", on=True)
-    add(mute_ms + day_ms // 144, "mute", on=False)
+    add(mute_ms, "mute")
+    add(mute_ms + day_ms // 144, "mute", fault=False)
     if random.below(3) == 0:
         add(some_ms(day_ms), "clock", jump_s=random.below(7200) - 3600)
     # The day ends as it began: with a line, and nobody there.
@@ -170,10 +170,7 @@ def run(days, seed, day_ms=DAY_MS, sessions=SESSIONS):
     board.cut_power = cut
 
     def do(step):
-        if step["do"] == "mute":
-            board.line.mute = step["on"]
-        else:
-            scenario._do((board, board.places[0], step))
+        scenario._do((board, board.places[0], step))
 
     def begin(number):
         for step in day(random, number * day_ms, day_ms, sessions):

@@ -2,14 +2,16 @@
 
 Reads a job a line from stdin and writes its trace to stdout, then {"what": "done"}. A job is
 {"scenario": a checked scenario, "keep": kinds of trace lines or null for all, "watch": whether to
-tell the pilot and the current at each change, "progress_ms": how often to tell the time, 0 for
-never}.
+tell the pilot and the current at each change, "cuts": whether to tell the energy at each power cut
+and what the ledger knows of it right after the boot that follows, "limits": what every session may
+take at most (firmware.ledger.session), "progress_ms": how often to tell the time, 0 for never}.
 """
 
 import json
 import sys
 
 from firmware import config as _config
+from firmware.ledger.session import Session
 from firmware.station import Station
 from hal.virtual.board import VirtualBoard
 
@@ -56,6 +58,38 @@ def _watch(board):
     after("_set_current", "current", lambda: {"ma": plant.current_ma})
 
 
+def _watch_cuts(board):
+    # `cut`: the plant's energy; `back`: the register of the first outlet, once the pile runs again.
+    cut_power = board.cut_power
+    plant = board.plant
+    cuts = [0]
+
+    def back(number):
+        if not plant.powered:  # it is short, and was not noticed yet
+            plant.at(plant.now_us + 1000, back, number)
+        elif number == cuts[0]:  # else it was cut again in the dark
+            board.trace.record("back", mwh=board.station.sessions[0].register.mwh)
+
+    def cut(for_us):
+        board.trace.record("cut", mwh=plant.energy_mwh())
+        cut_power(for_us)
+        cuts[0] += 1
+        plant.at(board._dark_until_us + 1, back, cuts[0])
+
+    board.cut_power = cut
+
+
+def _limited(limits):
+    # Session.start, with `limits` for every session.
+    start = Session.start
+
+    def limited(session, token, token_type, group=None, remote_id=None, _=None):
+        return start(session, token, token_type, group, remote_id, limits)
+
+    Session.start = limited
+    return start
+
+
 def _tell_time(argument):
     plant, every_us = argument
     sys.stdout.write('{"t_us": %d, "what": "progress"}\n' % plant.now_us)
@@ -67,11 +101,15 @@ def run(job):
     board = VirtualBoard(job["scenario"], _Kept(job.get("keep")))
     if job.get("watch"):
         _watch(board)
+    if job.get("cuts"):
+        _watch_cuts(board)
+    start = _limited(job["limits"]) if job.get("limits") else Session.start
     station = Station(board, settings(job["scenario"].get("config", {})))
     if job.get("progress_ms"):
         every_us = job["progress_ms"] * 1000
         board.plant.at(every_us, _tell_time, (board.plant, every_us))
     board.run(station)
+    Session.start = start
 
 
 def main():

@@ -16,12 +16,15 @@ _OPEN, _CLOSE = 1, 2  # of Link.wants
 
 class SimulatedLine:
     """`plant` gives the time. Set `up` to cut the line and to restore it, `mute` for a backend
-    that answers nothing while the broker does.
+    that answers nothing while the broker does, `refuses` for one that answers each CALL with a
+    CALLERROR, `date` to what it says as currentTime instead of the date.
     """
 
     def __init__(self, plant):
         self.up = True
         self.mute = False
+        self.refuses = False
+        self.date = None
         self.clock_jump_s = 0
         self._plant = plant
         self._connected = False
@@ -135,6 +138,9 @@ class SimulatedLine:
         if message[0] != 2:
             return
         message_id, action, request = message[1:]
+        if self.refuses:
+            self.send([4, message_id, "InternalError", "", {}])
+            return
         if action == "BootNotification":
             answer = {"currentTime": self._date(), "interval": 300, "status": "Accepted"}
         elif action == "Heartbeat":
@@ -158,5 +164,7 @@ class SimulatedLine:
         self.send([3, message_id, answer])
 
     def _date(self):
+        if self.date is not None:
+            return self.date
         now_s = _EPOCH_S + self.clock_jump_s + self._plant.now_us // 1000000
         return "%04d-%02d-%02dT%02d:%02d:%02dZ" % tuple(time.gmtime(now_s)[:6])

@@ -7,6 +7,7 @@ from micropython import const
 from hal.virtual import plant as _plant
 
 _SITE = const(4)  # of firmware.energy.limits
+_FULL = const(28)  # ENOSPC
 
 
 def load(path):
@@ -103,6 +104,14 @@ def _clock(board, step):
     board.line.clock_jump_s += int(step["jump_s"])
 
 
+def _date(board, step):
+    board.line.date = step["text"]
+
+
+def _flash(board, step):
+    board.store.fails = _FULL if _fault(step) else 0
+
+
 def _mains(place, step):
     plant = place.plant
     volts = step.get("v", plant.mains_mv / 1000)
@@ -164,6 +173,11 @@ STATION_STEPS = {
     "limit": _limit,
     "service": lambda board, step: board.station.upkeep.serviced(),
     "clock": _clock,
+    "date": _date,
+    "mute": lambda board, step: setattr(board.line, "mute", _fault(step)),
+    "refuse": lambda board, step: setattr(board.line, "refuses", _fault(step)),
+    "fram": lambda board, step: setattr(board.memory.chip, "silent", _fault(step)),
+    "flash": _flash,
     "power": lambda board, step: board.cut_power(_us(step)),
     "stall": lambda board, step: board.stall(_us(step)),
     "stall_main": lambda board, step: board.stall_main(_us(step)),

@@ -156,7 +156,8 @@ STEPS = {
                  "for_ms": Number(0.001, YEAR_MS, " ms", None, "for good")},
     **{name: {"fault": Flag(True)} for name in (
         "rcd", "rcd_mute", "pe", "weld", "no_close", "lock", "meter", "reader", "estop", "door",
-        "phase_loss", "adc_freeze", "tilt", "smoke", "no_output")},
+        "phase_loss", "adc_freeze", "tilt", "smoke", "no_output", "fram", "flash", "mute",
+        "refuse")},
     "leak": {"ma": Whole(0, 80_000, " mA")},
     "limit": {"ma": Whole(0, 80_000, " mA"),
               "for_ms": Number(1, 2 ** 29 - 1, " ms", None, "for good"),
@@ -168,6 +169,7 @@ STEPS = {
     "power": {"for_ms": Number(0.001, YEAR_MS, " ms")},
     "stall": {"for_ms": Number(0.001, YEAR_MS, " ms")},
     "clock": {"jump_s": Whole(-100 * 366 * 86_400, 100 * 366 * 86_400, " s")},
+    "date": {"text": Text(null="the date")},
     "stall_main": {"for_ms": Number(0.001, YEAR_MS, " ms")},
 }
 
@@ -194,13 +196,16 @@ ABOUT = {
     "temperature": "at the contactor", "mains": "the supply",
     "power": "a cut; then the pile boots", "stall": "all of Python stops, as in a flash erase",
     "clock": "the wall clock jumps", "stall_main": "main loop and services stop",
+    "fram": "the memory of the journal is silent", "flash": "every write finds it full",
+    "mute": "the backend answers nothing, the broker does",
+    "refuse": "it answers every message with an error", "date": "what it says as currentTime",
 }
 
 # Steps of a design that are not simulated yet.
 LATER_STEPS = ()
 
 # `outlet`, `outlets`, `standard`, `ventilated` and `config` are ours, beyond the design's format;
-# so are the steps tilt, smoke, no_output, leak, limit and service.
+# so are the steps tilt, smoke, no_output, leak, limit, service, fram, flash, mute, refuse and date.
 EVERY_STEP = {"at_ms": Number(0, YEAR_MS, " ms"), "do": Text(), "outlet": Whole(1, 4, "", 1)}
 
 OUTLET = {
