@@ -2,9 +2,9 @@
 
 A staged record has the kind 6, then the number of its commit u8, then the data. Summaries of
 sessions (kind 2) and dead letters (kind 4) are waited for in the same way, and go to
-firmware.ledger.history and .refused; the letters while there is room for them. How far it got is
-kept in the station's cell: bytes 4 to 7, u32, the number of the oldest record that is not done
-with.
+firmware.ledger.history and .refused; the letters while there is room for them. A summary waits for
+the date, too, as long as there is room and nothing staged behind it. How far it got is kept in the
+station's cell: bytes 4 to 7, u32, the number of the oldest record that is not done with.
 """
 
 import struct
@@ -39,7 +39,7 @@ def open(journal, closed, commits, cell, wall):
     staged._commits = commits
     staged._cell = cell
     staged._wall = wall
-    staged._wait = 0
+    staged._wait = staged._seen = 0
     data = cell.load() or b""
     done = struct.unpack_from("<I", data, _AT)[0] if len(data) >= _AT + 4 else 0
     staged._at = min(max(journal.first, done), journal.next)
@@ -68,7 +68,7 @@ def tick(staged):
     if staged._closed():
         staged._wait = _RETRY if kind == _DEAD else _OPEN
         return
-    if kind == _SUMMARY and not (staged._wall.is_set or journal.crowded):
+    if kind == _SUMMARY and not (staged._wall.is_set or journal.crowded or _more(staged)):
         staged._wait = _LOOK  # its date may come yet
         return
     staged._wait = 0
@@ -92,3 +92,14 @@ def tick(staged):
         data = staged._cell.load() or b""
         data += bytes(max(_AT - len(data), 0))
         staged._cell.save(data[:_AT] + struct.pack("<I", staged._at) + data[_AT + 4 :])
+
+
+def _more(staged):
+    # Whether something staged waits behind what is to be done next; looked at in some steps.
+    journal = staged._journal
+    number = max(staged._seen, staged._at + 1)
+    for staged._seen in range(number, min(number + _MOST, journal.next)):
+        record = journal.read(staged._seen)
+        if record and record[0] == _STAGED:
+            return True
+    return False

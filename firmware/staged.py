@@ -18,6 +18,7 @@ class Staged:
         _cell: Any
         _wall: Any
         _wait: int
+        _seen: int
         _at: int
 
     def needs(self):
