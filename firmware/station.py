@@ -125,11 +125,12 @@ class Station:
             status = "Faulted" if outlet.faulted else "Occupied" if outlet.plugged else "Available"
             if status == "Available" and self.cards.reserved(i + 1):
                 status = "Reserved"
-            if status != self._reported[i] and self.backend.accepted:
-                if self.backend.outbox.add(
-                    "StatusNotification", self._status, (i + 1, status, self.wall.uptime_ms)
-                ):
-                    self._reported[i] = status
+            if not self.backend.ready:
+                self._reported[i] = ""  # told anew: nobody knows what a lost line has carried
+            elif status != self._reported[i] and self.backend.outbox.add(
+                "StatusNotification", self._status, (i + 1, status, self.wall.uptime_ms)
+            ):
+                self._reported[i] = status
 
     def _status(self, report):
         evse_id, status, uptime_ms = report
