@@ -59,7 +59,7 @@ def _watch(board):
 
 
 def _watch_cuts(board):
-    # `cut`: the plant's energy; `back`: the register of the first outlet, once the pile runs again.
+    # `cut`: the plant's energy; `back`: the first outlet's register, once the pile runs again.
     cut_power = board.cut_power
     plant = board.plant
     cuts = [0]

@@ -205,7 +205,7 @@ ABOUT = {
 LATER_STEPS = ()
 
 # `outlet`, `outlets`, `standard`, `ventilated` and `config` are ours, beyond the design's format;
-# so are the steps tilt, smoke, no_output, leak, limit, service, fram, flash, mute, refuse and date.
+# so are the steps tilt, smoke, no_output, leak, limit, service, fram, flash, mute, refuse, date.
 EVERY_STEP = {"at_ms": Number(0, YEAR_MS, " ms"), "do": Text(), "outlet": Whole(1, 4, "", 1)}
 
 OUTLET = {
