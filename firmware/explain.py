@@ -148,6 +148,8 @@ def _access(station, i, add):
         add("uplink", "no line to the backend, which decides about cards")
     elif not backend.accepted:
         add("uplink", "the backend has not accepted this pile yet")
+    if station.journal.full and not station.sessions[i].tx:
+        add("ledger", "what would be sold cannot be kept: the journal is full, or has no memory")
 
 
 def _seconds(ms):

@@ -130,6 +130,8 @@ def wire(station, board, config):
     services += [staged.tick, station.keep]
     services += [station.cards.tick, station.report, backend.tick, station.records.tick]
     services += [signal.tick for signal in station.signals]
+    if board.memory and journal.full and journal.memory is not board.memory:
+        services.append(durable.Waiting(board).tick)
     station.services = services + [upkeep.tick]
 
 

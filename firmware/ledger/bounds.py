@@ -25,6 +25,7 @@ _AGE = const(2)  # of a meter's reading, in ms
 _MW = const(10)
 _NO_MW = const(20000)
 _SILENT_MS = const(2000)
+_UNKEPT_MS = const(5000)
 _WELDED_MS = const(1000)  # without its drive a contactor opens sooner, or is welded
 
 # Why energy stops to flow, by the faults that are shown.
@@ -86,7 +87,11 @@ def start(session, token, token_type, group, remote_id, limits):
             session.event(UPDATED, trigger, False, session._asked)
             session._asked = ""
         elif points & session._starts:
-            _begin(session, trigger)
+            begin(session, trigger)
+        elif session.journal.full:
+            raise OSError
+        else:
+            session._cell.load()  # raises OSError where nothing could be kept later
     except (MemoryError, OSError):
         session.authorised = False
         session.outlet.stop()
@@ -107,15 +112,7 @@ def budget(limits):
 
 
 def begin(session, trigger):
-    """A point that starts a transaction was reached. Where it cannot be kept nothing may flow."""
-    try:
-        _begin(session, trigger)
-    except (MemoryError, OSError):
-        session.stop("Other", "AbnormalCondition")
-        raise
-
-
-def _begin(session, trigger):
+    """A point that starts a transaction was reached. Raises MemoryError, OSError."""
     if session.journal.full:
         raise OSError("the journal is full")
     session._seq = 0
@@ -131,6 +128,15 @@ def _begin(session, trigger):
     session._aligned = 0
     session._second_ms = session._sampled_ms = session._now_ms
     session.keep()
+
+
+def unkept(session):
+    """What flows could not be kept this time. Tried each second; when that fails for long nothing
+    may flow: the session is stopped, and OSError says why.
+    """
+    if diff(session._now_ms, session._kept_ms) >= session._keep_ms + _UNKEPT_MS:
+        session.stop("Other", "AbnormalCondition")
+        raise OSError("the ledger's memory does not take what is sold")
 
 
 def name(journal, number):

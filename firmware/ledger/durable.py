@@ -10,7 +10,9 @@ are missing, `lost` and `damaged`:
 - With all of the ring lost, what is in flash is kept, and numbers go on far behind it under the
   same id; without that, too, an id that is new begins at 1.
 - Content that is foreign or of another format is overwritten.
-- A memory that does not answer or keeps nothing is not used: what is written is in RAM.
+- A memory that does not answer or keeps nothing is not used: what is written is in RAM, in a
+  journal that is full for transactions, so that nothing is sold. Once the memory that did not
+  answer does the pile starts anew.
 - Files of another id stay where they are, and are not read.
 """
 
@@ -23,6 +25,7 @@ from micropython import const
 from firmware import let_go
 from firmware.ledger.cell import Cell
 from firmware.ledger.journal import Journal
+from firmware.ticks import diff
 
 TYPE_CHECKING = const(False)
 
@@ -36,6 +39,8 @@ _CURSOR = const(14)
 _SESSION = const(160)  # bytes of an outlet's cell
 _STATION = const(64)
 _RAM = const(8192)
+_LITTLE = const(1024)  # bytes of a ring that is always full
+_ASK_MS = const(60000)
 _MOST = const(1 << 16)  # bytes that are used of a memory: a place has 16 bits
 _LEAST = const(4096)  # of a ring
 _RECORD = const(40)  # see Journal.places
@@ -77,9 +82,38 @@ def open(board, outlets, closed):
             try:
                 return _Opening(board, memory, outlets, closed).done()
             except OSError as error:
-                board.log.record("journal", problem="memory fails: %r; using RAM" % error)
+                problem = "memory fails: %r; using RAM, and nothing is sold" % error
+                board.log.record("journal", problem=problem)
+                ram = Ram(_cells(outlets) + _HEADER + _LITTLE)
+                return _Opening(board, ram, outlets, closed).done()
     ram = Ram(_RAM + 2 * (_SESSION + 8) * outlets)
     return _Opening(board, ram, outlets, closed).done()
+
+
+class Waiting:
+    """Starts the pile anew once its memory answers that did not at boot: nothing flows until then,
+    and what it has kept is not lost. Only for a memory that is silent now: one that answers and
+    keeps nothing is no better after another boot.
+    """
+
+    def __init__(self, board):
+        self._board = board
+        self._asked_ms = board.clock.ticks_ms()
+        self._silent = not self._answers()
+
+    def tick(self, now_ms):
+        """Ask it once a minute; call it from the main loop."""
+        if self._silent and diff(now_ms, self._asked_ms) >= _ASK_MS:
+            self._asked_ms = now_ms
+            if self._answers():
+                self._board.reset("LocalReset")
+
+    def _answers(self):
+        try:
+            self._board.memory.read(0, bytearray(1))
+        except OSError:
+            return False
+        return True
 
 
 def _cells(outlets):

@@ -146,6 +146,7 @@ class Session:
             self.stop(self._patience[1], self._patience[2])
         if points != self._points:
             self._turn(points)
+        outlet.departed = False  # it may be plugged again already
         if self._closing:
             self._closing.closing(self, now_ms)
             return
@@ -166,9 +167,7 @@ class Session:
         """Which of the four points hold."""
         outlet = self.outlet
         points = _AUTHORISED if self.authorised else 0
-        if outlet.departed:
-            outlet.departed = False  # it may be plugged again already
-        elif outlet.plugged:
+        if outlet.plugged and not outlet.departed:
             points |= (_CONNECTED | _PATH) if points else _CONNECTED
             if outlet.charging_state == _CHARGING:
                 points |= _TRANSFER
@@ -177,23 +176,28 @@ class Session:
     def _turn(self, points):
         fell = self._points & ~points
         rose = points & ~self._points
-        self._points = points
         if fell & _CONNECTED:
             self.stop("EVDisconnected", "EVDeparted")
-        if self._closing:
-            return
-        if not self.tx:
-            if rose and points & self._starts:
-                # The last of several that came at once is the one that was waited for.
-                by_plug = rose & _CONNECTED and not rose & _TRANSFER
+        if self.tx and not self._closing:
+            if fell & self._stops or (
+                fell & (_CONNECTED | _AUTHORISED) and not (self.authorised or points & self._stops)
+            ):
+                # Where it raises the points are as before: the next turn tries again.
+                bounds = _bounds()
+                bounds.close(self, fell & _CONNECTED)
+                self._closing = bounds
+            elif fell & _AUTHORISED and self._ending:
+                self.event(UPDATED, self._ending[1])
+        self._points = points
+        if rose and points & self._starts and not self.tx:
+            # The last of several that came at once is the one that was waited for.
+            by_plug = rose & _CONNECTED and not rose & _TRANSFER
+            try:
                 _bounds().begin(self, "CablePluggedIn" if by_plug else "ChargingStateChanged")
-        elif fell & self._stops or (
-            fell & (_CONNECTED | _AUTHORISED) and not (self.authorised or points & self._stops)
-        ):
-            self._closing = _bounds()
-            self._closing.close(self, fell & _CONNECTED)
-        elif fell & _AUTHORISED and self._ending:
-            self.event(UPDATED, self._ending[1])
+            except Exception:
+                # Where it cannot be kept nothing may flow.
+                self.stop("Other", "AbnormalCondition")
+                raise
 
     def _changed(self):
         trigger = "ChargingStateChanged"
@@ -223,6 +227,8 @@ class Session:
             self._aligned = clock
         if mwh != self._kept_mwh and diff(now_ms, self._kept_ms) >= self._keep_ms:
             self.keep()
+            if self._kept_ms != now_ms:
+                _bounds().unkept(self)
 
     def event(self, kind, trigger, read=False, rest=""):
         """Keep an event of the transaction, and then where it stands. Raises OSError for a Started
@@ -256,8 +262,6 @@ class Session:
 
     def keep(self):
         """Save in the cell where outlet and transaction stand."""
-        self._kept_ms = self._now_ms
-        self._kept_mwh = self.register.mwh
         flags, boot, time = self.wall.now()
         began, began_boot, began_time = self._began
         most_mwh, most_s, most = self.budget.limits if self.budget else (0, 0, 0)
@@ -273,8 +277,10 @@ class Session:
             data += "\n".join(self._ending).encode()
         try:
             self._cell.save(data)
+            self._kept_ms = self._now_ms
+            self._kept_mwh = self.register.mwh
         except OSError:
-            pass  # the journal says it all; the next one may be taken
+            pass  # the journal says it all; it is tried again where energy flows
 
 
 def _bounds():
