@@ -7,6 +7,7 @@ the date, too, as long as there is room and nothing staged behind it. How far it
 station's cell: bytes 4 to 7, u32, the number of the oldest record that is not done with.
 """
 
+import json
 import struct
 
 from micropython import const
@@ -17,6 +18,7 @@ from firmware.staged import Staged
 _SUMMARY = const(2)  # as firmware.ledger.events has it
 _DEAD = const(4)
 _STAGED = const(6)
+_SETTING = const(12)  # as firmware.uplink.variables has it
 _AT = const(4)
 _MOST = const(64)  # records to look at in one go
 _LOOK = const(500)  # turns of the main loop, 10 s, to the next look at what is new
@@ -26,7 +28,8 @@ _OPEN = const(-1)  # until every contactor is open
 
 def open(journal, closed, commits, cell, wall):
     """A Staged. `closed()`: whether any contactor may be closed. `commits` maps a number from 10
-    on to the function(data) that writes what it stands for: a power cut may have it done twice.
+    on to the function(data) that writes what it stands for: a power cut may have it done twice;
+    12, a change of the configuration as JSON, to the store.
     `cell`: the station's. `wall`: the clock.
 
     What a commit raises comes out of `put` or `tick`, and it is not tried again: what can never
@@ -85,6 +88,11 @@ def tick(staged):
             let_go("firmware.ledger.refused")
             let_go("firmware.ledger.events")
             staged._at = refused.file(journal, staged._at, staged._wall) - 1
+        elif record[1] == _SETTING:
+            from firmware import changes
+
+            let_go("firmware.changes")
+            changes.save(staged._commits[_SETTING], json.loads(record[2:]))
         elif record[1] in staged._commits:  # else: of another firmware
             staged._commits[record[1]](record[2:])
     finally:

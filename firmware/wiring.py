@@ -113,7 +113,7 @@ def wire(station, board, config):
     station.upkeep = upkeep
     station.backend = backend
     station.records = Records(boxes, board.store, station.wall)
-    commits = {}
+    commits = {12: board.store}  # of changes of the configuration
     staged = station.staged = commit.open(journal, station.closed, commits, cells[-1], wall)
     station.needs.append(staged.needs)
     station.cards = backend.doorman = opening.open(station, commits)

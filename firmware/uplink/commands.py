@@ -157,6 +157,10 @@ _ELSEWHERE = {
     "ClearCache": "access_commands",
     "ReserveNow": "access_commands",
     "CancelReservation": "access_commands",
+    "GetVariables": "variable_commands",
+    "SetVariables": "variable_commands",
+    "GetBaseReport": "variable_commands",
+    "GetReport": "variable_commands",
 }
 
 

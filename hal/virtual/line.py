@@ -152,6 +152,7 @@ class SimulatedLine:
                 }
             }
         elif action in (
+            "NotifyReport",
             "StatusNotification",
             "TransactionEvent",
             "ReservationStatusUpdate",

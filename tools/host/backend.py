@@ -45,6 +45,7 @@ class Backend:
             "Authorize": lambda payload: {"idTokenInfo": token_info(payload["idToken"])},
             "TransactionEvent": self._transaction_event,
             "Heartbeat": lambda payload: {"currentTime": now()},
+            "NotifyReport": lambda payload: {},
             "StatusNotification": lambda payload: {},
             "ReservationStatusUpdate": lambda payload: {},
             "SecurityEventNotification": lambda payload: {},

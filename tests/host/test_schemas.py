@@ -1,11 +1,13 @@
-"""What the pile takes of the backend's requests about access is what OCPP's own schemas say."""
+"""What the pile takes of the backend's requests is what OCPP's own schemas say."""
 
 import importlib.resources
 import json
 
 import pytest
 
-from firmware.uplink import access_commands
+from firmware.uplink import access_commands, variable_commands
+from tests import pile
+from tools.host import ocpp_schemas
 
 SCHEMAS = importlib.resources.files("ocpp") / "v21" / "schemas"
 KINDS = {"string": str, "integer": int}
@@ -57,10 +59,34 @@ def _kind(kind, bound, wanted, definitions, field):
             yield "%s: least %s" % (field, bound)
 
 
-@pytest.mark.parametrize("action", sorted(access_commands.ACTIONS))
+ACTIONS = {**access_commands.ACTIONS, **variable_commands.ACTIONS}
+
+
+@pytest.mark.parametrize("action", sorted(ACTIONS))
 def test_a_shape_is_the_schemas(action):
     type_ = schema(action)
-    found = differences(
-        access_commands.ACTIONS[action][0], type_, type_.get("definitions", {}), action
-    )
+    found = differences(ACTIONS[action][0], type_, type_.get("definitions", {}), action)
     assert not list(found)
+
+
+def test_what_is_told_of_variables_is_what_the_schemas_say():
+    named = [{"component": {"name": "EVSE", "evse": {"id": 1}}, "variable": {"name": "Power"}},
+             {"component": {"name": "Nothing"}, "variable": {"name": "Nothing"}},
+             {"component": {"name": "SecurityCtrlr"}, "variable": {"name": "BasicAuthPassword"}}]
+    requests = [
+        ("GetVariables", {"getVariableData": named}),
+        ("SetVariables", {"setVariableData": [dict(one, attributeValue="x") for one in named]}),
+        ("GetBaseReport", {"requestId": 1, "reportBase": "FullInventory"}),
+        ("GetReport", {"requestId": 2}),
+    ]
+    steps = [pile.step(1000 + 500 * i, "backend", message=[2, str(i), action, payload])
+             for i, (action, payload) in enumerate(requests)]
+    trace, _ = pile.simulate(10000, steps)
+    answers = trace.answers()
+    assert len(answers) == len(requests)
+    for (action, _), (_, _, payload) in zip(requests, answers):
+        assert ocpp_schemas.payload_problem(action + "Response", payload) is None
+    pages = trace.messages("NotifyReport")
+    assert len(pages) > 10
+    for page in pages:
+        assert ocpp_schemas.payload_problem("NotifyReportRequest", page) is None

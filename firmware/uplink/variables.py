@@ -1,0 +1,219 @@
+"""The pile's device model: OCPP 2.1's components and variables, over the configuration and what the
+station is. Imported for a request and let go of, see firmware.uplink.variable_commands.
+
+What is set is durable at once and holds from the next start on. Names count in any letters, large
+or small.
+"""
+
+import json
+
+from firmware import let_go
+
+try:
+    from firmware import VERSION, config
+    from firmware.ledger import bounds
+finally:
+    for _module in ("config", "changes", "ledger.bounds"):
+        let_go("firmware." + _module)
+
+SETTING = 12  # the number of what firmware.commit does for it
+
+# Mutability, as OCPP names it
+READ = "ReadOnly"
+WRITE = "WriteOnly"
+BOTH = "ReadWrite"
+
+# (component, variable, instance, field of the configuration or what `_told` knows, OCPP's
+# DataEnumType, mutability)
+VARIABLES = (
+    ("AlignedDataCtrlr", "Interval", "", "aligned_interval_s", "integer", BOTH),
+    ("AuthCacheCtrlr", "DisablePostAuthorize", "", "disable_post_authorize", "boolean", BOTH),
+    ("AuthCacheCtrlr", "Enabled", "", "auth_cache", "boolean", BOTH),
+    ("AuthCacheCtrlr", "LifeTime", "", "auth_cache_life_s", "integer", BOTH),
+    ("AuthCtrlr", "AuthorizeRemoteStart", "", "authorize_remote_start", "boolean", BOTH),
+    ("AuthCtrlr", "LocalAuthorizeOffline", "", "local_authorize_offline", "boolean", BOTH),
+    ("AuthCtrlr", "LocalPreAuthorize", "", "local_pre_authorize", "boolean", BOTH),
+    ("AuthCtrlr", "MasterPassGroupId", "", "master_pass_group", "string", WRITE),
+    ("AuthCtrlr", "OfflineTxForUnknownIdEnabled", "", "offline_unknown", "boolean", BOTH),
+    ("ChargingStation", "AvailabilityState", "", "=state", "OptionList", READ),
+    ("ChargingStation", "Model", "", "=model", "string", READ),
+    ("ChargingStation", "Problem", "", "=problem", "boolean", READ),
+    ("ChargingStation", "VendorName", "", "=vendor", "string", READ),
+    ("ClockCtrlr", "DateTime", "", "=date", "dateTime", READ),
+    ("ClockCtrlr", "TimeSource", "", "=source", "SequenceList", READ),
+    ("Controller", "FirmwareVersion", "", "=version", "string", READ),
+    ("DeviceDataCtrlr", "BytesPerMessage", "GetVariables", "=bytes", "integer", READ),
+    ("DeviceDataCtrlr", "BytesPerMessage", "SetVariables", "=bytes", "integer", READ),
+    ("DeviceDataCtrlr", "ItemsPerMessage", "GetVariables", "=items", "integer", READ),
+    ("DeviceDataCtrlr", "ItemsPerMessage", "SetVariables", "=items", "integer", READ),
+    ("EVSE", "AvailabilityState", "", "=evse", "OptionList", READ),
+    ("EVSE", "Power", "", "=power", "decimal", READ),
+    ("EVSE", "SupplyPhases", "", "=phases", "integer", READ),
+    ("LocalAuthListCtrlr", "Enabled", "", "local_list", "boolean", BOTH),
+    ("LocalAuthListCtrlr", "Entries", "", "=entries", "integer", READ),
+    ("LocalAuthListCtrlr", "ItemsPerMessage", "", "=list", "integer", READ),
+    ("ReservationCtrlr", "Enabled", "", "reservations", "boolean", BOTH),
+    ("SampledDataCtrlr", "TxUpdatedInterval", "", "sample_interval_s", "integer", BOTH),
+    ("SampledDataCtrlr", "TxUpdatedMeasurands", "", "measurands", "MemberList", BOTH),
+    ("SecurityCtrlr", "BasicAuthPassword", "", "password", "string", WRITE),
+    ("SecurityCtrlr", "Identity", "", "=identity", "string", READ),
+    ("SecurityCtrlr", "SecurityProfile", "", "=profile", "integer", READ),
+    ("TxCtrlr", "EVConnectionTimeOut", "", "connection_timeout_s", "integer", BOTH),
+    ("TxCtrlr", "StopTxOnEVSideDisconnect", "", "=yes", "boolean", READ),
+    ("TxCtrlr", "StopTxOnInvalidId", "", "=yes", "boolean", READ),
+    ("TxCtrlr", "TxStartPoint", "", "tx_start", "MemberList", BOTH),
+    ("TxCtrlr", "TxStopPoint", "", "tx_stop", "MemberList", BOTH),
+)
+ITEMS = 16  # that one request may name
+_MEMBERS = {
+    "measurands": bounds.MEASURANDS,
+    "tx_start": bounds.POINTS,
+    "tx_stop": bounds.POINTS,
+}
+_STATES = ("Available", "Occupied", "Reserved", "Unavailable", "Faulted")
+
+
+def find(station, component, variable):
+    """(entry of VARIABLES, outlet from 1 or 0) of what a request names, or the status that says
+    why there is none: UnknownComponent, UnknownVariable.
+    """
+    name = component["name"].lower()
+    evse_id = component.get("evse", {}).get("id", 0)
+    known = False
+    for entry in VARIABLES:
+        if entry[0].lower() != name or component.get("instance"):
+            continue
+        if (name == "evse") != (evse_id > 0) or evse_id > len(station.outlets):
+            continue
+        known = True
+        given = variable["name"].lower(), variable.get("instance", "").lower()
+        if given == (entry[1].lower(), entry[2].lower()):
+            return entry, evse_id
+    return "UnknownVariable" if known else "UnknownComponent"
+
+
+def value(station, entry, evse_id):
+    """What it is now, as OCPP's text; None where nobody may read it."""
+    if entry[5] == WRITE:
+        return None
+    field = entry[3]
+    found = _told(station, field, evse_id) if field[0] == "=" else station.config[field]
+    if entry[4] == "boolean":
+        return "true" if found else "false"
+    return str(found)
+
+
+def change(station, entry, text):
+    """Set it to the `text`, from the next start on; "" or why not, in one word. Raises OSError when
+    it cannot be kept.
+    """
+    field = entry[3]
+    if entry[5] == READ:
+        return "ReadOnly"
+    given = text
+    if entry[4] == "boolean":
+        if text.lower() not in ("true", "false"):
+            return "InvalidValue"
+        given = 1 if text.lower() == "true" else 0
+    elif entry[4] == "integer":
+        try:
+            given = int(text)
+        except ValueError:
+            return "InvalidValue"
+    elif entry[4] == "MemberList":
+        for member in text.split(","):
+            if member.strip() not in _MEMBERS[field]:
+                return "InvalidValue"
+    try:
+        config.field(field, given, "")
+    except ValueError:
+        return "InvalidValue"
+    data = json.dumps({field: given}).encode()
+    station.journal.append(bytes((6, SETTING)) + data)
+    return ""
+
+
+def describe(station, number):
+    """OCPP's ReportDataType of VARIABLES[number // outlets], for outlet number % outlets."""
+    count = len(station.outlets)
+    entry = VARIABLES[number // count]
+    evse_id = number % count + 1
+    component: dict = {"name": entry[0]}
+    if entry[0] == "EVSE":
+        component["evse"] = {"id": evse_id}
+    variable = {"name": entry[1]}
+    if entry[2]:
+        variable["instance"] = entry[2]
+    attribute = {"mutability": entry[5], "persistent": True}
+    found = value(station, entry, evse_id)
+    if found is not None:
+        attribute["value"] = found
+    about: dict = {"dataType": entry[4], "supportsMonitoring": False}
+    field = entry[3]
+    if entry[4] == "integer" and field in config.FIELDS:
+        about["minLimit"], about["maxLimit"] = config.FIELDS[field][2:]
+        if field.endswith("_s"):
+            about["unit"] = "s"
+    elif field in _MEMBERS:
+        about["valuesList"] = ",".join(_MEMBERS[field])
+    elif entry[4] == "OptionList":
+        about["valuesList"] = ",".join(_STATES)
+    elif field == "=power":
+        about["unit"] = "W"
+        about["maxLimit"] = _power(station, evse_id)
+    return {
+        "component": component,
+        "variable": variable,
+        "variableAttribute": [attribute],
+        "variableCharacteristics": about,
+    }
+
+
+def chosen(station, base):
+    """Numbers for `describe`: what the report `base` has, OCPP's ReportBaseEnumType."""
+    count = len(station.outlets)
+    found = []
+    for i, entry in enumerate(VARIABLES):
+        if base == "ConfigurationInventory" and entry[5] == READ:
+            continue
+        if base == "SummaryInventory" and entry[1] not in ("AvailabilityState", "Problem"):
+            continue
+        found += range(i * count, i * count + (count if entry[0] == "EVSE" else 1))
+    return found
+
+
+def _power(station, evse_id):
+    place = station.board.outlets[evse_id - 1]
+    return station.config["nominal_v"] * place.phases * place.max_ma // 1000
+
+
+def _told(station, what, evse_id):
+    if what == "=evse":
+        return station._reported[evse_id - 1]
+    if what in ("=state", "=problem"):
+        states = station._reported
+        if what == "=problem":
+            return "Faulted" in states
+        return states[0] if len(states) == states.count(states[0]) else "Available"
+    if what == "=power":
+        outlet = station.outlets[evse_id - 1]
+        place = station.board.outlets[evse_id - 1]
+        return station.config["nominal_v"] * place.phases * outlet.offered_ma // 1000
+    if what == "=phases":
+        return station.board.outlets[evse_id - 1].phases
+    if what == "=date":
+        return station.wall.text(station.wall.uptime_ms)
+    if what == "=bytes":
+        return station.backend.link.max_payload
+    return {
+        "=model": station.board.model,
+        "=vendor": station.board.vendor,
+        "=source": "Heartbeat",
+        "=version": VERSION,
+        "=items": ITEMS,
+        "=entries": station.cards.count,
+        "=list": 38,
+        "=identity": station.config["station_id"],
+        "=profile": 2 if station.config["tls"] else 1,
+        "=yes": True,
+    }[what]

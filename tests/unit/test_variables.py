@@ -1,0 +1,241 @@
+"""The device model: what the backend reads of the pile's variables, and what it sets."""
+
+from firmware import changes
+from firmware.uplink import variables
+from tests.pile import charging, simulate, step
+
+
+def _call(at_ms, action, payload, **fields):
+    return step(at_ms, "backend", message=[2, "m%d" % at_ms, action, payload], **fields)
+
+
+def _name(component, variable, evse_id=0, instance=""):
+    made = {"component": {"name": component}, "variable": {"name": variable}}
+    if evse_id:
+        made["component"]["evse"] = {"id": evse_id}
+    if instance:
+        made["variable"]["instance"] = instance
+    return made
+
+
+def _get(*names, **fields):
+    payload = {"getVariableData": [dict(name, **fields) for name in names]}
+    trace, _ = simulate(2000, [_call(1000, "GetVariables", payload)])
+    return _results(trace)
+
+
+def _set(value, *names, at_ms=1000, until_ms=15000, steps=(), **fields):
+    named = [dict(name, attributeValue=value) for name in names]
+    call = _call(at_ms, "SetVariables", {"setVariableData": named}, **fields)
+    trace, station = simulate(until_ms, list(steps) + [call])
+    return _results(trace), station
+
+
+def _results(trace):
+    found = []
+    for answer in trace.answers():
+        assert answer[0] == 3, answer
+        for one in list(answer[2].values())[0]:
+            why = one.get("attributeStatusInfo", {}).get("reasonCode", "")
+            found.append((one["attributeStatus"], one.get("attributeValue", why)))
+    return found
+
+
+def _kept(station):
+    """What the next start finds changed."""
+    return (changes.newest(station.board.store.load, "config", print) or (0, 0, None, {}))[3]
+
+
+def test_what_the_pile_tells():
+    assert _get(
+        _name("TxCtrlr", "EVConnectionTimeOut"),
+        _name("txctrlr", "evconnectiontimeout"),
+        _name("AuthCtrlr", "LocalAuthorizeOffline"),
+        _name("SampledDataCtrlr", "TxUpdatedMeasurands"),
+        _name("SecurityCtrlr", "Identity"),
+        _name("EVSE", "SupplyPhases", 1),
+        _name("EVSE", "AvailabilityState", 1),
+        _name("ChargingStation", "Problem"),
+        _name("DeviceDataCtrlr", "ItemsPerMessage", instance="GetVariables"),
+    ) == [
+        ("Accepted", "60"),
+        ("Accepted", "60"),
+        ("Accepted", "true"),
+        ("Accepted", "Energy.Active.Import.Register,Current.Import,Voltage"),
+        ("Accepted", "CP-1"),
+        ("Accepted", "1"),
+        ("Accepted", "Available"),
+        ("Accepted", "false"),
+        ("Accepted", "16"),
+    ]
+
+
+def test_what_is_not_there():
+    assert _get(
+        _name("TxCtrl", "EVConnectionTimeOut"),
+        _name("TxCtrlr", "EVConnection"),
+        _name("TxCtrlr", "EVConnectionTimeOut", 1),
+        _name("EVSE", "SupplyPhases"),
+        _name("EVSE", "SupplyPhases", 2),
+        _name("DeviceDataCtrlr", "ItemsPerMessage"),
+    ) == [
+        ("UnknownComponent", ""),
+        ("UnknownVariable", ""),
+        ("UnknownComponent", ""),
+        ("UnknownComponent", ""),
+        ("UnknownComponent", ""),
+        ("UnknownVariable", ""),
+    ]
+
+
+def test_only_the_actual_value():
+    names = _name("TxCtrlr", "EVConnectionTimeOut"), _name("TxCtrlr", "Nothing")
+    assert _get(*names, attributeType="MaxSet") == [
+        ("NotSupportedAttributeType", ""),
+        ("UnknownVariable", ""),
+    ]
+
+
+def test_a_secret_is_written_and_never_read():
+    name = _name("SecurityCtrlr", "BasicAuthPassword")
+    assert _get(name) == [("Rejected", "WriteOnly")]
+    results, station = _set("not to be guessed", name)
+    assert results == [("RebootRequired", "")]
+    assert _kept(station) == {"password": "not to be guessed"}
+
+
+def test_what_is_set_is_kept_for_the_next_start():
+    for value, component, variable, field, kept in (
+        ("90", "TxCtrlr", "EVConnectionTimeOut", "connection_timeout_s", 90),
+        ("FALSE", "AuthCacheCtrlr", "Enabled", "auth_cache", 0),
+        ("Voltage", "SampledDataCtrlr", "TxUpdatedMeasurands", "measurands", "Voltage"),
+        ("EVConnected,Authorized", "TxCtrlr", "TxStartPoint", "tx_start", "EVConnected,Authorized"),
+    ):
+        results, station = _set(value, _name(component, variable))
+        assert results == [("RebootRequired", "")], variable
+        assert _kept(station) == {field: kept}
+        assert station.config[field] != kept  # it holds from the next start on
+
+
+def test_what_cannot_be_set():
+    for value, component, variable, why in (
+        ("4", "TxCtrlr", "EVConnectionTimeOut", "InvalidValue"),  # at least 5
+        ("soon", "TxCtrlr", "EVConnectionTimeOut", "InvalidValue"),
+        ("1.5", "TxCtrlr", "EVConnectionTimeOut", "InvalidValue"),
+        ("1", "AuthCacheCtrlr", "Enabled", "InvalidValue"),
+        ("Voltage,Color", "SampledDataCtrlr", "TxUpdatedMeasurands", "InvalidValue"),
+        ("", "TxCtrlr", "TxStartPoint", "InvalidValue"),
+        ("CP-2", "SecurityCtrlr", "Identity", "ReadOnly"),
+        ("x" * 2500, "SecurityCtrlr", "BasicAuthPassword", "InvalidValue"),
+    ):
+        results, station = _set(value, _name(component, variable))
+        assert results == [("Rejected", why)], (variable, value)
+        assert _kept(station) == {}
+
+
+def test_every_variable_that_can_be_set_takes_its_own_value():
+    _, station = simulate(100, [])
+    for entry in variables.VARIABLES:
+        if entry[5] == variables.BOTH:
+            assert variables.change(station, entry, variables.value(station, entry, 1)) == ""
+        elif entry[5] == variables.READ:
+            assert variables.change(station, entry, "1") == "ReadOnly"
+
+
+def test_what_is_stale_sets_nothing():
+    results, station = _set("90", _name("TxCtrlr", "EVConnectionTimeOut"), replayed=True)
+    assert results == [("Rejected", "StaleCommand")]
+    assert _kept(station) == {}
+
+
+def test_while_a_contactor_is_closed_it_waits_in_the_journal():
+    name = _name("TxCtrlr", "EVConnectionTimeOut")
+    results, station = _set("90", name, at_ms=10000, until_ms=60000, steps=charging())
+    assert results == [("RebootRequired", "")]
+    assert _kept(station) == {}
+    steps = charging(step(40000, "unplug"))
+    results, station = _set("90", name, at_ms=10000, until_ms=90000, steps=steps)
+    assert _kept(station) == {"connection_timeout_s": 90}
+
+
+def test_a_power_cut_does_not_lose_it():
+    steps = charging(step(20000, "power", for_ms=2000), step(25000, "unplug"))
+    name = _name("TxCtrlr", "EVConnectionTimeOut")
+    _, station = _set("90", name, at_ms=10000, until_ms=90000, steps=steps)
+    assert _kept(station) == {"connection_timeout_s": 90}
+
+
+def _report(action, outlets=1, **payload):
+    payload["requestId"] = 7
+    steps = [_call(1000, action, payload)]
+    trace, station = simulate(4000, steps, outlets=outlets)
+    (answer,) = trace.answers()
+    pages = trace.messages("NotifyReport")
+    assert [page["seqNo"] for page in pages] == list(range(len(pages)))
+    assert [page["tbc"] for page in pages] == [True] * (len(pages) - 1) + [False] * bool(pages)
+    assert all(page["requestId"] == 7 for page in pages)
+    found = []
+    for page in pages:
+        found += page["reportData"]
+    return answer[2]["status"], found, station
+
+
+def test_a_report_of_everything():
+    status, found, station = _report("GetBaseReport", reportBase="FullInventory", outlets=2)
+    assert status == "Accepted"
+    evses = sum(entry[0] == "EVSE" for entry in variables.VARIABLES)
+    assert len(found) == len(variables.VARIABLES) + evses
+    for one in found:
+        entry, _ = variables.find(station, one["component"], one["variable"])
+        (attribute,) = one["variableAttribute"]
+        assert ("value" in attribute) == (entry[5] != variables.WRITE)
+    (patience,) = [o for o in found if o["variable"]["name"] == "EVConnectionTimeOut"]
+    assert patience["variableCharacteristics"] == {
+        "dataType": "integer",
+        "maxLimit": 3600,
+        "minLimit": 5,
+        "supportsMonitoring": False,
+        "unit": "s",
+    }
+
+
+def test_reports_of_less():
+    _, found, _ = _report("GetBaseReport", reportBase="ConfigurationInventory")
+    assert found and all(
+        one["variableAttribute"][0]["mutability"] != variables.READ for one in found
+    )
+    _, found, _ = _report("GetBaseReport", reportBase="SummaryInventory", outlets=2)
+    assert len(found) == 4  # state and problem of the station, state of two outlets
+
+
+def test_a_report_of_what_is_named():
+    wanted = [_name("TxCtrlr", "TxStartPoint"), {"component": {"name": "EVSE", "evse": {"id": 2}}}]
+    status, found, _ = _report("GetReport", outlets=2, componentVariable=wanted)
+    names = [(one["component"].get("evse"), one["variable"]["name"]) for one in found]
+    assert status == "Accepted" and sorted(names, key=str) == [
+        (None, "TxStartPoint"),
+        ({"id": 2}, "AvailabilityState"),
+        ({"id": 2}, "Power"),
+        ({"id": 2}, "SupplyPhases"),
+    ]
+    status, found, _ = _report("GetReport", componentVariable=[_name("Tx", "Nothing")])
+    assert (status, found) == ("EmptyResultSet", [])
+    status, found, _ = _report("GetReport", componentCriteria=["Problem"])
+    assert (status, found) == ("NotSupported", [])
+
+
+def test_what_is_malformed():
+    for action, payload in (
+        ("GetVariables", {}),
+        ("GetVariables", {"getVariableData": []}),
+        ("GetVariables", {"getVariableData": [_name("A", "b")] * 17}),
+        ("GetVariables", {"getVariableData": [dict(_name("A", "b"), attributeType="Actually")]}),
+        ("SetVariables", {"setVariableData": [_name("A", "b")]}),
+        ("SetVariables", {"setVariableData": [dict(_name("A", "b"), attributeValue=1)]}),
+        ("GetBaseReport", {"requestId": 1, "reportBase": "Everything"}),
+        ("GetReport", {"requestId": "1"}),
+    ):
+        trace, station = simulate(2000, [_call(1000, action, payload)])
+        (answer,) = trace.answers()
+        assert answer[0] == 4, (action, payload)
+        assert _kept(station) == {}
