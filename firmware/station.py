@@ -122,15 +122,22 @@ class Station:
                     reasons=outlet.limits.explain(),
                     **({"outlet": i + 1} if i else {}),
                 )
-            status = "Faulted" if outlet.faulted else "Occupied" if outlet.plugged else "Available"
-            if status == "Available" and self.cards.reserved(i + 1):
-                status = "Reserved"
+            status = self.connector(i)
             if not self.backend.ready:
                 self._reported[i] = ""  # told anew: nobody knows what a lost line has carried
             elif status != self._reported[i] and self.backend.outbox.add(
                 "StatusNotification", self._status, (i + 1, status, self.wall.uptime_ms)
             ):
                 self._reported[i] = status
+
+    def connector(self, i):
+        """OCPP's ConnectorStatusEnumType of outlet `i` (from 0)."""
+        outlet = self.outlets[i]
+        if outlet.faulted:
+            return "Faulted"
+        if outlet.plugged:
+            return "Occupied"
+        return "Reserved" if self.cards.reserved(i + 1) else "Available"
 
     def _status(self, report):
         evse_id, status, uptime_ms = report

@@ -1,5 +1,5 @@
-"""What the backend may ask of the pile's variables; the model is firmware.uplink.variables. Imported
-for one request and let go of, see firmware.uplink.commands.
+"""What the backend may ask of the pile's variables; the model is firmware.uplink.variables.
+Imported for one request and let go of, see firmware.uplink.commands.
 """
 
 from firmware import let_go
@@ -86,7 +86,7 @@ def _find(station, given):
 
 
 def _result(given, status):
-    result = {"attributeStatus": status}
+    result: dict = {"attributeStatus": status}
     for name in ("attributeType", "component", "variable"):
         if name in given:
             result[name] = given[name]
@@ -105,7 +105,7 @@ def _some(backend, payload, fresh):
     wanted = payload.get("componentVariable", ())
     numbers = []
     for number in variables.chosen(station, "FullInventory"):
-        if not wanted or any([_is(station, number, one) for one in wanted]):
+        if not wanted or any(_is(station, number, one) for one in wanted):
             numbers.append(number)
     return {"status": _report(backend, payload["requestId"], numbers)}
 

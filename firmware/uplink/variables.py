@@ -1,5 +1,5 @@
-"""The pile's device model: OCPP 2.1's components and variables, over the configuration and what the
-station is. Imported for a request and let go of, see firmware.uplink.variable_commands.
+"""The pile's device model: OCPP 2.1's components and variables, over the configuration and what
+the station is. Imported for a request and let go of, see firmware.uplink.variable_commands.
 
 What is set is durable at once and holds from the next start on. Names count in any letters, large
 or small.
@@ -104,7 +104,7 @@ def value(station, entry, evse_id):
 
 
 def change(station, entry, text):
-    """Set it to the `text`, from the next start on; "" or why not, in one word. Raises OSError when
+    """Set it to the `text`, from the next start on; "" or why not, in a word. Raises OSError when
     it cannot be kept.
     """
     field = entry[3]
@@ -189,9 +189,9 @@ def _power(station, evse_id):
 
 def _told(station, what, evse_id):
     if what == "=evse":
-        return station._reported[evse_id - 1]
+        return station.connector(evse_id - 1)
     if what in ("=state", "=problem"):
-        states = station._reported
+        states = [station.connector(i) for i in range(len(station.outlets))]
         if what == "=problem":
             return "Faulted" in states
         return states[0] if len(states) == states.count(states[0]) else "Available"

@@ -109,7 +109,7 @@ def test_what_is_set_is_kept_for_the_next_start():
         ("90", "TxCtrlr", "EVConnectionTimeOut", "connection_timeout_s", 90),
         ("FALSE", "AuthCacheCtrlr", "Enabled", "auth_cache", 0),
         ("Voltage", "SampledDataCtrlr", "TxUpdatedMeasurands", "measurands", "Voltage"),
-        ("EVConnected,Authorized", "TxCtrlr", "TxStartPoint", "tx_start", "EVConnected,Authorized"),
+        ("EVConnected", "TxCtrlr", "TxStartPoint", "tx_start", "EVConnected"),
     ):
         results, station = _set(value, _name(component, variable))
         assert results == [("RebootRequired", "")], variable
