@@ -63,6 +63,7 @@ _CONTEXTS = {
     "": "Sample.Periodic",
     "MeterValueClock": "Sample.Clock",
     "TxResumed": "Interruption.End",
+    "Trigger": "Trigger",
 }
 _BOTH = ("Transaction.Begin", "Sample.Periodic", "Transaction.End")
 
@@ -181,20 +182,21 @@ def _event(journal, record, flags, time):
         payload["idToken"] = {"idToken": token, "type": token_type}
     if reading:
         context = _BOTH[kind] if kind != 1 else _CONTEXTS.get(trigger, "Sample.Periodic")
-        samples = _samples(context, mask | 1 if signed else mask, phases, reading)
+        sampled = samples(context, mask | 1 if signed else mask, phases, reading)
         if signed:
             try:
                 from firmware.ledger import receipt
             finally:
                 let_go("firmware.ledger.receipt")
-            samples[0]["signedMeterValue"] = receipt.signed_value(signed)
-        payload["meterValue"] = [{"timestamp": time, "sampledValue": samples}]
+            sampled[0]["signedMeterValue"] = receipt.signed_value(signed)
+        payload["meterValue"] = [{"timestamp": time, "sampledValue": sampled}]
     return payload
 
 
-def _samples(context, mask, phases, reading):
+def samples(context, mask, phases, reading):
+    """OCPP's sampledValue of the measurands in `mask`; `reading` as of `fields`."""
     mwh, mhz = reading[:2]
-    samples = []
+    found = []
 
     def add(name, unit, thousandths, phase=""):
         sample = {
@@ -205,7 +207,7 @@ def _samples(context, mask, phases, reading):
         }
         if phase:
             sample["phase"] = phase
-        samples.append(sample)
+        found.append(sample)
 
     if mask & 1:
         add("Energy.Active.Import.Register", "Wh", mwh)
@@ -217,4 +219,4 @@ def _samples(context, mask, phases, reading):
         add("Power.Active.Import", "W", max(reading[8], 0))
     if mask & 16 and mhz:
         add("Frequency", "Hz", mhz)
-    return samples
+    return found

@@ -161,6 +161,8 @@ _ELSEWHERE = {
     "SetVariables": "variable_commands",
     "GetBaseReport": "variable_commands",
     "GetReport": "variable_commands",
+    "TriggerMessage": "control_commands",
+    "DataTransfer": "control_commands",
 }
 
 
@@ -169,7 +171,7 @@ def check(value, shape, where="payload"):
 
     A shape maps each allowed field to (kind, required, bound): kind str with its greatest length,
     int with its least value, a tuple of the words allowed, a nested shape, a list of one such kind
-    with the most elements that are taken, or list or dict of any content.
+    with the most elements that are taken, list or dict of any content, or object for anything.
     """
     for name in shape:
         if shape[name][1] and name not in value:
@@ -179,6 +181,8 @@ def check(value, shape, where="payload"):
         if name not in shape:
             raise CallError("FormatViolation", "%s: no such field" % field)
         kind, _, bound = shape[name]
+        if kind is object:
+            continue
         found = value[name]
         expected = kind
         for made_of, of in ((dict, dict), (tuple, str), (list, list)):

@@ -152,6 +152,9 @@ class SimulatedLine:
                 }
             }
         elif action in (
+            "FirmwareStatusNotification",
+            "LogStatusNotification",
+            "MeterValues",
             "NotifyReport",
             "StatusNotification",
             "TransactionEvent",

@@ -1,0 +1,118 @@
+"""What the backend may ask of the pile beside charging: to say something again, and what is no
+message of OCPP's own. Imported for one request and let go of, see firmware.uplink.commands.
+"""
+
+from firmware import let_go
+
+_CUSTOM = (dict, False, None)
+_EVSE = {"id": (int, True, 0), "connectorId": (int, False, 0), "customData": _CUSTOM}
+_TRIGGER = {
+    "requestedMessage": (
+        (
+            "BootNotification",
+            "LogStatusNotification",
+            "FirmwareStatusNotification",
+            "Heartbeat",
+            "MeterValues",
+            "SignChargingStationCertificate",
+            "SignV2GCertificate",
+            "SignV2G20Certificate",
+            "StatusNotification",
+            "TransactionEvent",
+            "SignCombinedCertificate",
+            "PublishFirmwareStatusNotification",
+            "CustomTrigger",
+        ),
+        True,
+        None,
+    ),
+    "customTrigger": (str, False, 50),
+    "evse": (_EVSE, False, None),
+    "customData": _CUSTOM,
+}
+_TRANSFER = {
+    "messageId": (str, False, 50),
+    "data": (object, False, None),
+    "vendorId": (str, True, 255),
+    "customData": _CUSTOM,
+}
+
+
+def _trigger(backend, payload, fresh):
+    what = payload["requestedMessage"]
+    count = len(backend.sessions)
+    evse_id = payload.get("evse", {}).get("id", 0)
+    if evse_id > count:
+        return _rejected("UnknownEvse")
+    numbers = [evse_id - 1] if evse_id else range(count)
+    if what == "StatusNotification":
+        station = backend.doorman.station
+        said = [_add(backend, what, _status, (station, i)) for i in numbers]
+    elif what == "MeterValues":
+        said = [_add(backend, what, _values, backend.sessions[i]) for i in numbers]
+    elif what == "TransactionEvent":
+        sessions = [backend.sessions[i] for i in numbers if backend.sessions[i].tx]
+        if not sessions:
+            return _rejected("NoTransaction")
+        for session in sessions:
+            session.event(1, "Trigger", True)
+        return {"status": "Accepted"}
+    elif what == "Heartbeat":
+        said = [_add(backend, what, _nothing, None, backend._beaten)]
+    elif what in ("FirmwareStatusNotification", "LogStatusNotification"):
+        said = [_add(backend, what, _idle)]
+    elif what == "BootNotification":
+        return _rejected("NotNeeded")  # the last one was accepted
+    else:
+        return {"status": "NotImplemented"}
+    return {"status": "Accepted"} if all(said) else _rejected("Busy")
+
+
+def _add(backend, action, build, argument=None, on_result=None):
+    return backend.outbox.add(action, build, argument, on_result)
+
+
+def _status(argument):
+    station, i = argument
+    return {
+        "timestamp": station.wall.text(station.wall.uptime_ms),
+        "connectorStatus": station.connector(i),
+        "evseId": i + 1,
+        "connectorId": 1,
+    }
+
+
+def _values(session):
+    try:
+        from firmware.ledger import events
+    finally:
+        let_go("firmware.ledger.events")
+    reading = [session.register.update()] + list(session.register.reading[3:])
+    samples = events.samples("Trigger", session._mask | 1, session._phases, reading)
+    time = session.wall.text(session.wall.uptime_ms)
+    return {
+        "evseId": session.evse_id,
+        "meterValue": [{"timestamp": time, "sampledValue": samples}],
+    }
+
+
+def _idle(_):
+    return {"status": "Idle"}
+
+
+def _nothing(_):
+    return {}
+
+
+def _transfer(backend, payload, fresh):
+    return {"status": "UnknownVendorId"}
+
+
+def _rejected(reason):
+    return {"status": "Rejected", "statusInfo": {"reasonCode": reason}}
+
+
+ACTIONS = {
+    "TriggerMessage": (_TRIGGER, _trigger),
+    "DataTransfer": (_TRANSFER, _transfer),
+}
