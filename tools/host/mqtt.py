@@ -52,8 +52,9 @@ class Client:
     What is published while the line is down waits and goes out, with DUP when it had been sent.
     """
 
-    def __init__(self, host, port, client_id, topics=(), on_message=None):
+    def __init__(self, host, port, client_id, topics=(), on_message=None, user=None, password=""):
         self.host, self.port, self.client_id = host, port, client_id
+        self._who = b"" if user is None else text(user) + text(password)
         self.topics, self.on_message = topics, on_message
         self._writer = None
         self._task = None
@@ -101,8 +102,9 @@ class Client:
         reader, writer = await asyncio.wait_for(
             asyncio.open_connection(self.host, self.port), ANSWER_S)
         try:
-            writer.write(packet(CONNECT, 0, text("MQTT") + bytes([4, 2])
-                                + struct.pack("!H", KEEPALIVE_S) + text(self.client_id)))
+            writer.write(packet(CONNECT, 0, text("MQTT") + bytes([4, 0xC2 if self._who else 2])
+                                + struct.pack("!H", KEEPALIVE_S) + text(self.client_id)
+                                + self._who))
             kind, _, body = await asyncio.wait_for(read_packet(reader), ANSWER_S)
             if kind != CONNACK or body[1]:
                 raise ConnectionError("the broker refused the session: %s" % body.hex())
