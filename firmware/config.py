@@ -69,6 +69,8 @@ FIELDS = {
     "receipts": (int, 0, 0, 1),  # whether a transaction's end brings a signed one
     # What of its user a receipt says: "none", or "token", the plain one for whoever gets it
     "receipt_id": (str, "none", 4, 5),
+    # The numbers of the outlets' meters in receipts, as "1234,5678", before the board file's
+    "meter_serial": (str, "", 0, 130),
     # What the installer knows, in A; 0: as the board. More than the board bears is refused.
     "cable_a": (int, 0, 0, 80),  # an attached cable
     "breaker_a": (int, 0, 0, 80),  # the circuit's breaker

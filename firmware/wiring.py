@@ -59,7 +59,6 @@ def wire(station, board, config):
                     "board": (board.vendor, board.model),
                     "version": VERSION,
                     "station": config["station_id"],
-                    "meter": ("", "", "", ""),  # boards do not name their meters yet
                 },
             }
     for place in board.outlets:
@@ -119,9 +118,15 @@ def wire(station, board, config):
     station.cards = backend.doorman = opening.open(station, commits)
     for name in ("opening", "entries", "reserve", "tokens", "update"):
         let_go("firmware.access." + name)
-    for session in sessions:
+    serials = config["meter_serial"].split(",")
+    for i, session in enumerate(sessions):
         session.digest = station.cards.digest
-        session.signs = signs
+        if signs:
+            place = board.outlets[i]
+            named = dict(place.nameplate)
+            if i < len(serials) and serials[i].strip():
+                named["serial"] = serials[i].strip()
+            session.signs = dict(signs, nameplate=named, chip=place.billing or place.meter)
     why = "PowerLoss" if reason == "PowerUp" else "Reboot"
     recovery.recover(sessions, journal, cells, cut == "resume", why, record)
     station.ticks = [core.tick for core in station.cores] + [box.note for box in boxes]

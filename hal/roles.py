@@ -100,7 +100,9 @@ if TYPE_CHECKING:
             ...
 
     class Meter(Protocol):
-        """The energy meter of one outlet."""
+        """The energy meter of one outlet. One that tells its own number has it as `number`: bytes,
+        two digits each, the last digits first; None until then.
+        """
 
         def read(self, into) -> None:
             """Fill array("i") `into` with [energy Wh, energy mWh (0 ... 999), age of the reading
@@ -295,6 +297,8 @@ if TYPE_CHECKING:
         inputs: Inputs
         witness: Witness
         meter: Meter
+        billing: "Meter | None"  # whose energy `meter` tells, where another one counts it
+        nameplate: "dict[str, str]"  # of what counts: some of vendor, model, serial, firmware
         thermometer: "Thermometer | None"
         socket: "Socket | None"  # None: the cable is attached
         lamp: "Lamp | None"

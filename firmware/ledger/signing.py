@@ -34,7 +34,14 @@ def begin(session, age_ms, cut=None):
         # No more than what flowed, and nobody saw when it ended.
         good = "S"
         errors = "t"
+    named = signs["nameplate"]
     told = {
+        "meter": (
+            named.get("vendor", ""),
+            named.get("model", ""),
+            named.get("serial") or _number(signs["chip"]),
+            named.get("firmware", ""),
+        ),
         "page": session.tx,
         "evse": session.evse_id,
         "transaction": session.transaction_id,
@@ -53,6 +60,12 @@ def begin(session, age_ms, cut=None):
     }
     told.update(signs["told"])
     return receipt.make(told, signs["key"])
+
+
+def _number(chip):
+    # What a meter tells as its own number.
+    number = getattr(chip, "number", None) or b""
+    return "".join(["%02x" % number[i] for i in range(len(number) - 1, -1, -1)])
 
 
 def _unix_ms(wall, moment):

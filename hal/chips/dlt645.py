@@ -70,7 +70,7 @@ class Dlt645(Meter):
             if type(address) is not str or len(address) != 12 or not address.isdigit():
                 raise ValueError("address: expected 12 digits, found %r" % (address,))
             self._known = bytes([int(address[i : i + 2], 16) for i in range(10, -1, -2)])
-        self._address = self._known
+        self.number = self._known  # see roles.Meter
         self._phases = phases
         self._line = buses.uart(spec, baud, 0)
         self._direction = buses.output(spec["direction"]) if "direction" in spec else None
@@ -101,7 +101,7 @@ class Dlt645(Meter):
         self._waits = good is None and passed_ms <= self._late_ms
         if not self._waits and not good and self.cells[AGE] > _FORGET_MS:
             self._at = self._round = 0
-            self._address = self._known
+            self.number = self._known  # see roles.Meter
 
     def _item(self):
         return self._at if self._at < 2 else _TURNS[self._round & 3]
@@ -114,8 +114,8 @@ class Dlt645(Meter):
         return identifier
 
     def _ask(self, now_ms):
-        if self._address:
-            out = frame(self._address, 0x11, self._identifier())
+        if self.number:
+            out = frame(self.number, 0x11, self._identifier())
         else:
             out = frame(b"\xaa" * 6, 0x13, b"")
         if self._direction:
@@ -140,11 +140,11 @@ class Dlt645(Meter):
                 code = heard[i + 8]
                 address = bytes(self._view[i + 1 : i + 7])
                 data = bytes([b - 0x33 & 255 for b in self._view[i + 10 : end]])
-                if not self._address:
+                if not self.number:
                     if code == 0x93 and data == address:
-                        self._address = address
+                        self.number = address
                         return True
-                elif address == self._address:
+                elif address == self.number:
                     if code == 0xD1 or (code == 0x91 and data[:4] == self._identifier()):
                         return self._take(code, data) and self._next()
         return None

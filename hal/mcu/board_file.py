@@ -51,6 +51,7 @@ class Outlet:
     socket: "roles.Socket | None" = None
     lamp: "roles.Lamp | None" = None
     buzzer: "roles.Buzzer | None" = None
+    nameplate: "dict[str, str]"
 
     kind: str
     phases: int
@@ -71,6 +72,7 @@ def outlet(spec, pilot, contactor, inputs):
     made.kind = spec.get("kind", "ac")
     made.phases = spec.get("phases", 1)
     made.standard = spec.get("standard", "iec61851")
+    made.nameplate = (spec.get("billing") or spec.get("meter") or {}).get("nameplate", {})
     made.ventilated = spec.get("ventilated", False)
     made.max_ma = min(spec["max_ma"], pilot.max_ma)
     made.max_reason = pilot.max_reason if pilot.max_ma < spec["max_ma"] else ""

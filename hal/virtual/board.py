@@ -378,6 +378,8 @@ class _Outlet:
         self.buses = Buses(self.plant)
         self.thermometer = _Thermometer(self.plant)
         self.socket = _Socket(self.plant) if outlet.get("cable") == "socket" else None
+        self.billing = None
+        self.nameplate = {"vendor": "Voltpile", "model": "Virtual"}
         self.lamp = self.buzzer = None  # the trace tells what they would show
         self.calibration = {}  # of the meter
 

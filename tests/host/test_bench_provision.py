@@ -15,6 +15,7 @@ from firmware import config as configuration
 from hal.mcu.common import Files
 from tests.host.bench_port import PILE, board, flashed
 from tools.host import provision
+from tools.host.errors import BadInput
 
 SECRET = "correct-horse-battery"
 USER = "pile-user-4711"
@@ -82,6 +83,18 @@ def test_more_than_the_outlet_is_built_for_is_refused_before_it_is_written(serve
     assert not (served.flash / "config.json").exists()
     provision.checked({"station_id": "CP-9", "cable_a": 20, "breaker_a": 0}, [], [32000, 20000])
     provision.checked({"station_id": "CP-9", "cable_a": 63}, [], [])  # not known
+
+
+def test_meters_have_numbers_that_a_receipt_can_name():
+    for serial, outlets_ma, text in (
+        ("1,2,3", [32000, 32000], "expected at most 2, one an outlet with commas"),
+        ("x" * 33, [32000], "expected at most 32 plain characters a meter, found 'xxx"),
+        ("A\n9", [32000], "expected at most 32 plain characters a meter, found 'A"),
+    ):
+        with pytest.raises(BadInput, match="meter_serial: " + text):
+            provision.checked({"station_id": "CP-9", "meter_serial": serial}, [], outlets_ma)
+    for serial, outlets_ma in (("", [32000]), ("A-9, B-2", [32000, 32000]), ("1,2", [])):
+        provision.checked({"station_id": "CP-9", "meter_serial": serial}, [], outlets_ma)
 
 
 def test_a_terminal_is_asked_and_shows_no_secret(served, tmp_path):

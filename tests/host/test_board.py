@@ -336,6 +336,30 @@ MISTAKES = {
         outlet(ESP32, phases=3),
         "outlets[0].meter.phases: expected 1, found 3",
     ),
+    "a nameplate with a field of its own": (
+        outlet(ESP32, meter__nameplate__maker="x"),
+        "outlets[0].meter.nameplate.maker: no such field",
+    ),
+    "a serial that is no text": (
+        outlet(S3, billing__nameplate={"serial": 7}),
+        "outlets[0].billing.nameplate.serial: 7 is not of type 'string'",
+    ),
+    "a model that no receipt has room for": (
+        outlet(ESP32, meter__nameplate={"model": "x" * 25}),
+        "outlets[0].meter.nameplate.model: expected 1 to 24 printable ASCII characters, none of",
+    ),
+    "a serial with what separates a receipt's sections": (
+        outlet(ESP32, meter__nameplate={"serial": "1|2"}),
+        "outlets[0].meter.nameplate.serial: expected 1 to 32 printable ASCII characters",
+    ),
+    "an empty vendor": (
+        outlet(ESP32, meter__nameplate={"vendor": ""}),
+        "outlets[0].meter.nameplate.vendor: expected 1 to 24",
+    ),
+    "a nameplate of a lamp": (
+        outlet(ESP32, lamp__nameplate={"model": "x"}),
+        "outlets[0].lamp.nameplate: no such field of a lamp",
+    ),
     "a pin that is no number": (
         outlet(ESP32, buzzer__pin="GPIO19"),
         "outlets[0].buzzer.pin: expected a pin's number, found 'GPIO19'",

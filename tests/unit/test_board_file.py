@@ -101,7 +101,7 @@ def test_the_billing_meter_counts_and_the_older_reading_is_told():
         meter={"chip": "bl0942", "uart": 1, "tx": 1, "rx": 2},
         billing={"chip": "dlt645", "uart": 2, "tx": 3, "rx": 4},
     )
-    assert len(board.devices) == 2
+    assert len(board.devices) == 2 and board.outlets[0].nameplate == {}
     supervising, billing = board.devices
     for meter, cells in ((supervising, (1, 2, 300, 50000, 230000)), (billing, (7, 8, 400, 1, 1))):
         for i, value in enumerate(cells):
@@ -109,6 +109,14 @@ def test_the_billing_meter_counts_and_the_older_reading_is_told():
     cells = array("i", [0] * 11)
     board.outlets[0].meter.read(cells)
     assert list(cells)[:5] == [7, 8, 400, 50000, 230000]
+
+
+def test_the_nameplate_is_that_of_the_meter_that_counts():
+    of_meter, of_billing = {"model": "BL0942"}, {"serial": "17", "firmware": "2"}
+    meter = {"chip": "bl0942", "uart": 1, "tx": 1, "rx": 2, "nameplate": of_meter}
+    billing = {"chip": "dlt645", "uart": 2, "tx": 3, "rx": 4, "nameplate": of_billing}
+    assert make(meter=meter)[0].outlets[0].nameplate == of_meter
+    assert make(meter=meter, billing=billing)[0].outlets[0].nameplate == of_billing
 
 
 def test_the_offer_is_what_wiring_and_sampling_allow():

@@ -152,6 +152,7 @@ def test_the_address_is_asked_for_unless_it_is_known():
     assert line.asked == [bytes.fromhex(READ_ADDRESS)]
     one = bench(baud=9600)
     one.run(3000)
+    assert bytes(reversed(one.driver.number)) == bytes.fromhex(one.chip.address)
     one.chip.address = "000000000017"  # another meter in its place
     one.run(10000)
     assert one.cells[2] < 1000 and one.cells[4] == 230000

@@ -3,7 +3,7 @@
 from binascii import a2b_base64
 from hashlib import sha256
 
-from firmware.ledger import history, p256
+from firmware.ledger import history, p256, signing
 from tests.pile import CARD, charging, settings, simulate, step
 
 
@@ -114,6 +114,28 @@ def test_a_receipt_that_fails_after_a_cut_costs_only_the_receipt():
     (ended,) = trace.messages("TransactionEvent", "Ended")
     assert "signedMeterValue" not in ended["meterValue"][0]["sampledValue"][0]
     assert station.sessions[0].free and not station.errors
+
+
+def test_a_receipt_names_the_meter():
+    class Telling:
+        number = bytes((0x78, 0x56, 0x34, 0x12, 0, 0))
+
+    for serial, chip, nameplate, expected in (
+        ("", None, {}, '"MS":"1"'),
+        ("", Telling, {}, '"MS":"000012345678"'),
+        ("", Telling, {"serial": "77"}, '"MS":"77"'),
+        (" A-9 ,B-2", Telling, {"serial": "77"}, '"MS":"A-9"'),
+        ("", None, {"vendor": "V", "model": "M", "firmware": "F"}, '"MV":"V","MM":"M","MS":"1"'),
+    ):
+        trace, station = simulate(1000, [], settings(receipts=1, meter_serial=serial))
+        board = station.board
+        board.places[0].billing = chip
+        board.places[0].nameplate = nameplate
+        station = station.__class__(board, station.config)
+        session = station.sessions[0]
+        session.transaction_id, session._ending = "t", ("Local", "")
+        *_, text = signing.begin(session, 0)
+        assert expected in text, text
 
 
 def test_a_receipt_that_fails_keeps_nobody_from_leaving():

@@ -2,9 +2,11 @@
 
 What is not given comes from the environment (VOLTPILE_STATION_ID, VOLTPILE_BROKER, VOLTPILE_USER,
 VOLTPILE_PASSWORD, and likewise wifi_ssid, wifi_password, modem_apn, modem_user, modem_password) or
-is asked on the terminal. Nothing of it is echoed, is an argument that others
-could see in the list of processes, or is returned by any command of Voltpile; what the board has
-and is not given anew stays. The board checks the whole before it takes effect.
+is asked on the terminal. VOLTPILE_METER_SERIAL, or "meter_serial" in the file, is not asked for:
+the number on the meter's plate, which receipts name; of several outlets with commas between.
+Nothing of it is echoed, is an argument that others could see in the list of processes, or is
+returned by any command of Voltpile; what the board has and is not given anew stays. The board
+checks the whole before it takes effect.
 """
 
 import base64
@@ -21,6 +23,7 @@ ASKED = ("station_id", "broker", "user", "password")
 # and on a board that has such a link
 LINKS = {"wifi": ("wifi_ssid", "wifi_password"),
          "modem": ("modem_apn", "modem_user", "modem_password")}
+UNASKED = ("meter_serial",)
 QUIET = ("user", "password", "wifi_password", "modem_user", "modem_password")
 # where a certificate's or key's DER goes on the board
 TLS = {"ca": "tls/ca.der", "cert": "tls/cert.der", "key": "tls/key.der"}
@@ -96,7 +99,7 @@ def from_file(path):
 
 def from_environment():
     """The fields that the environment has."""
-    names = ASKED + sum(LINKS.values(), ())
+    names = ASKED + UNASKED + sum(LINKS.values(), ())
     return {name: os.environ["VOLTPILE_" + name.upper()] for name in names
             if "VOLTPILE_" + name.upper() in os.environ}
 
@@ -126,6 +129,14 @@ def checked(given, known, built_for_ma):
         config.check(tried, "the configuration")
     except ValueError as error:
         raise BadInput(str(error)) from None
+    serials = [text.strip() for text in given.get("meter_serial", "").split(",")]
+    if built_for_ma and len(serials) > len(built_for_ma):
+        raise BadInput("meter_serial: expected at most %d, one an outlet with commas between,"
+                       " found %d" % (len(built_for_ma), len(serials)))
+    for serial in serials:
+        if len(serial) > 32 or not (serial.isascii() and serial.isprintable()):
+            raise BadInput("meter_serial: expected at most 32 plain characters a meter, found %r"
+                           % serial)
     # As firmware.wiring has it, at the next start, where nobody may be watching any more.
     for name in ("cable_a", "breaker_a"):
         for most_ma in built_for_ma:
