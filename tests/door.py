@@ -109,10 +109,11 @@ class Session:
         self.free = True
         self._door = door
 
-    def start(self, token, token_type, group=None, remote_id=None, limits=None):
+    def start(self, token, token_type, group=None, remote_id=None, limits=None, number=None):
         self.free = False
         self.outlet.authorised = True
         self.who = token, token_type, remote_id
+        self.number = number
         self.token = self._door.digest(token) if token else None
         self.group = group
         return True

@@ -149,9 +149,12 @@ def settle(door, who, said, why):
 def begin(door, who, group, evse_id):
     """Start the session of `who` at outlet `evse_id`; whether it could be."""
     token, kind, _, remote_id, digest, _ = who
-    begun = door.sessions[evse_id - 1].start(token, kind, group, remote_id)
-    if begun and door.reservations:
-        door.get("reserve").used(door, evse_id, digest, group)
+    number = None
+    if door.reservations:
+        number = door.get("reserve").using(door, evse_id, digest, group)
+    begun = door.sessions[evse_id - 1].start(token, kind, group, remote_id, None, number)
+    if begun and number is not None:
+        door.get("reserve").cancel(door, number)
     return begun
 
 

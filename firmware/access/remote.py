@@ -7,6 +7,8 @@ def start(door, token, kind, evse_id, remote_id, group):
     StatusInfo when it cannot.
     """
     try:
+        if min((token + kind).encode() or b" ") < 32:
+            return "InvalidToken"  # no OCPP identifier, nor one that a record can hold
         digest = door.digest(token)
         group = door.digest(group) if group else None
     except ValueError:

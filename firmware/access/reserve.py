@@ -64,13 +64,14 @@ def places(door, free, digest, group):
     return left if 0 in [kept[1] for kept in mine] or len(every) > any_outlet else []
 
 
-def used(door, evse_id, digest, group):
-    """A session has begun at `evse_id`: its reservation is used up."""
+def using(door, evse_id, digest, group):
+    """The number of the reservation that a session of theirs at `evse_id` uses up; None: of none.
+    Once it has begun it is to be cancelled.
+    """
     mine, _ = _whose(door, digest, group)
     for wanted in (evse_id, 0):
         for kept in mine:
             if kept[1] == wanted:
-                cancel(door, kept[0])
                 return kept[0]
     return None
 

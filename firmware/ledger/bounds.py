@@ -61,10 +61,12 @@ def _bits(config, field, names):
     return bits
 
 
-def start(session, token, token_type, group, remote_id, limits):
+def start(session, token, token_type, group, remote_id, limits, reservation):
     """See Session.start."""
     if not session.free or len(token.encode()) > _TOKEN_BYTES:
         return False
+    if "\n" in token or "\n" in token_type:
+        return False  # what separates a record's texts
     digest = session.digest(token) if token else None
     if session.tx and session.token and digest != session.token:
         if not group or group != session.group:
@@ -76,6 +78,8 @@ def start(session, token, token_type, group, remote_id, limits):
         session.budget = budget(limits)
     trigger = "Authorized" if remote_id is None else "RemoteStart"
     remote = "" if remote_id is None else str(remote_id)
+    if reservation is not None:
+        remote += "/%d" % reservation
     session._asked = "\n\n%s\n%s\n%s" % (remote, token_type, token)
     session._ending = None
     session.authorised = True

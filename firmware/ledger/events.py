@@ -15,8 +15,8 @@ Kind 1 goes on (flags: 0 to 2 Started, Updated, Ended; 8 happened offline; 16 wi
     transaction u32: the number of its Started (in that one, too); seqNo u32
     with a reading: the register in mWh u64; mHz, mV of L1 to L3, mA of L1 to L3, mW, each s32
     to the end, UTF-8, with line feeds between: trigger ("" for MeterValuePeriodic), stopped
-    reason, remoteStartId, type and text of the token, receipt (OCMF); empty ones at the end are
-    left out
+    reason, remoteStartId and, behind a slash, reservationId, type and text of the token, receipt
+    (OCMF); empty ones at the end are left out
 
 Kind 2, when a transaction has ended (flags: 4 its end is dated, 32 its start, 64 has a cost; boot
 and time are those of the end):
@@ -159,7 +159,8 @@ def fields(record):
 
 def _event(journal, record, flags, time):
     _, _, _, evse_id, state, mask, phases, tx, seq, reading, texts = fields(record)
-    trigger, reason, remote_id, token_type, token, signed = texts
+    trigger, reason, ids, token_type, token, signed = texts
+    remote_id, _, reservation = ids.partition("/")
     kind = flags & 3
     info: dict = {"transactionId": "%s-t%d" % (journal.id, tx)}
     if state < len(CHARGING_STATES):
@@ -176,6 +177,8 @@ def _event(journal, record, flags, time):
         "transactionInfo": info,
         "evse": {"id": evse_id, "connectorId": 1},
     }
+    if reservation:
+        payload["reservationId"] = int(reservation)
     if flags & OFFLINE:
         payload["offline"] = True
     if token_type:

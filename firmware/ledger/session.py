@@ -104,14 +104,17 @@ class Session:
         """Seconds since its start, power cuts left out; 0 without one."""
         return (self.wall.uptime_ms - self._from_ms) // 1000 if self.tx else 0
 
-    def start(self, token, token_type, group=None, remote_id=None, limits=None):
-        """Authorise `token`, plain text of at most 255 bytes; `group`: the digest of its group;
+    def start(
+        self, token, token_type, group=None, remote_id=None, limits=None, reservation=None
+    ):
+        """Authorise `token`, plain text of at most 255 bytes in one line; `group`: the digest of its group;
         `remote_id`: the remoteStartId where the backend asked for it. `limits`: at most max_mwh,
         max_s, max_cost (micro of the currency; with the `tariff`), each may be left out.
+        `reservation`: the number of the one that is used up by it.
 
         Whether it was: not while somebody else is, nor when it cannot be kept.
         """
-        return _bounds().start(self, token, token_type, group, remote_id, limits)
+        return _bounds().start(self, token, token_type, group, remote_id, limits, reservation)
 
     def stop(self, reason, trigger, final=False):
         """End the authorisation in good order, and the transaction where it is to end then or

@@ -203,6 +203,54 @@ def test_a_reserved_outlet_is_told_and_kept_for_its_card():
     assert _decisions(trace) == [("accepted", "the backend says: Accepted")]
 
 
+def test_who_reserved_is_told_with_the_start_also_after_a_power_cut():
+    later = "2026-01-01T01:00:00Z"
+    for place in ({"evseId": 1}, {}):
+        steps = [
+            _reserve(2000, CARD, expiryDateTime=later, **place),
+            step(4000, "plug"),
+            step(6000, "card", uid=CARD),
+            step(5000, "link", up=False),
+            step(12000, "power", for_ms=1000),
+            step(20000, "link", up=True),
+            step(40000, "unplug"),
+            step(45000, "plug"),
+            step(47000, "card", uid=CARD),
+        ]
+        trace, station = simulate(60000, steps, settings(offline_unknown=1))
+        first, second = trace.messages("TransactionEvent", "Started")
+        assert first["reservationId"] == 7 and "reservationId" not in second
+        assert "remoteStartId" not in first["transactionInfo"]
+        others = [e for e in trace.messages("TransactionEvent") if e["eventType"] != "Started"]
+        assert others and not [event for event in others if "reservationId" in event]
+    start = {"idToken": _token(CARD), "remoteStartId": 42}
+    steps = [
+        step(1000, "plug"),
+        step(1500, "unplug"),
+        _reserve(2000, CARD, expiryDateTime=later),
+        _call(4000, "RequestStartTransaction", start),
+        step(9000, "plug"),
+    ]
+    trace, station = simulate(16000, steps, settings(authorize_remote_start=0))
+    (started,) = trace.messages("TransactionEvent", "Started")
+    assert started["reservationId"] == 7
+    assert started["transactionInfo"]["remoteStartId"] == 42
+    assert not station.cards.reservations
+
+
+def test_a_token_of_more_than_one_line_begins_nothing():
+    # Line feeds separate the texts of a record: the reason of the stop would be the backend's.
+    for token, kind in (("AB\nCD", "Central"), ("AB", "Cen\ntral"), ("\tAB", "Central")):
+        start = {"idToken": _token(token, kind), "remoteStartId": 42}
+        steps = [step(1000, "plug"), _call(2000, "RequestStartTransaction", start)]
+        trace, station = simulate(6000, steps)
+        assert trace.answers()[-1][2]["statusInfo"]["reasonCode"] == "InvalidToken"
+        assert not trace.messages("TransactionEvent") and station.sessions[0].free
+        if "\n" in token + kind:
+            assert not station.sessions[0].start(token, kind)
+            assert station.sessions[0].free
+
+
 def test_a_reservation_outlives_a_power_cut():
     steps = [
         _reserve(2000, OTHER, evseId=1, expiryDateTime="2026-01-01T01:00:00Z"),
