@@ -50,7 +50,7 @@ def wire(station, board, config):
         from firmware.ledger import receipt
 
         let_go("firmware.ledger.receipt")
-        station.receipt_keys = receipt.keys(board)
+        station.receipt_keys = receipt.keys(board, station.closed)
         if station.receipt_keys:
             signs = {
                 "key": station.receipt_keys[0],

@@ -33,6 +33,7 @@ _FILES = const(16)
 _SESSIONS = const(32)
 _FULL = const(8192)  # bytes of a file, beyond which a new one is begun
 _NO_DURATION = const(0xFFFFFFFF)
+_ENOSPC = const(28)
 _WINDOW = const(512)
 _STARTED_KNOWN = const(1)
 _ENDED_KNOWN = const(2)
@@ -136,8 +137,9 @@ def file(journal, record, wall):
         try:
             store.replace(_name(first), _chunks(store, first, at, made))
             break
-        except OSError:
-            if not known or known[0] == first:
+        except OSError as error:
+            # Only a full flash may cost what is old: one that fails would cost all of it.
+            if error.args[0] != _ENOSPC or not known or known[0] == first:
                 raise
             store.remove(_name(known.pop(0)))
     while len(known) > _FILES:

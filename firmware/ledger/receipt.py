@@ -82,12 +82,16 @@ _TYPES = {
 _LENGTHS = {"ISO14443": (8, 14), "ISO15693": (16,), "eMAID": (14, 15)}  # table 17
 
 
-def keys(board):
+def keys(board, closed):
     """(private key, public key) of the pile, made now if it has none yet, see make_keys; None,
-    with a word in the log, when they are damaged or cannot be kept. For the boot.
+    with a word in the log, when they are damaged or cannot be kept, or while a contactor is
+    `closed()`: at a boot a welded one, which has to be seen to first. For the boot.
     """
     try:
-        return load(board.store) or make_keys(board.store, board.secret)
+        pair = load(board.store)
+        if pair or not closed():
+            return pair or make_keys(board.store, board.secret)
+        board.log.record("error", problem="no receipts: no key yet, and a contactor is closed")
     except (OSError, ValueError) as error:
         board.log.record("error", problem="no receipts: %r" % error)
     return None

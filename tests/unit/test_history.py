@@ -245,9 +245,26 @@ def test_a_full_flash_costs_the_oldest():
         store.remove(name)
     assert raises(OSError, history.file, Journal(store), _summary(1), Wall()).args[0] == 28
     assert not store.names("h")
-    # one that cannot be written keeps all
+    # one that cannot be written keeps all, also where removing works
     store = _filed(100)
     store.fails = 30
     kept = dict(store.files)
     assert raises(OSError, history.file, Journal(store), _summary(101), Wall()).args[0] == 30
     assert store.files == kept
+    store = _Worn()
+    _filed(100, store)
+    kept = dict(store.files)
+    for number in (5, 30, 22):
+        store.error = number
+        error = raises(OSError, history.file, Journal(store), _summary(101), Wall())
+        assert error.args[0] == number and store.files == kept
+
+
+class _Worn(Flash):
+    # What writes a file fails, what removes one does not.
+    error = 0
+
+    def replace(self, name, chunks):
+        if self.error:
+            raise OSError(self.error)
+        super().replace(name, chunks)

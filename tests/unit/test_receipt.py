@@ -196,11 +196,13 @@ class Board:
 
 def test_a_pile_makes_its_keys_once_and_lives_without():
     board = Board()
-    pair = receipt.keys(board)
+    assert receipt.keys(board, lambda: True) is None and not board.store.kept
+    assert "a contactor is closed" in board.told.pop()[1]["problem"]
+    pair = receipt.keys(board, bool)
     board.secret = lambda n: b"other" * n
-    assert pair and receipt.keys(board) == pair and not board.told
+    assert pair and receipt.keys(board, lambda: True) == pair and not board.told
     board.store.kept["receipt.key"] = b"damaged"
-    assert receipt.keys(board) is None and board.store.kept["receipt.key"] == b"damaged"
+    assert receipt.keys(board, bool) is None and board.store.kept["receipt.key"] == b"damaged"
     assert "no receipts: ValueError" in board.told[0][1]["problem"]
     full = Board()
 
@@ -208,7 +210,7 @@ def test_a_pile_makes_its_keys_once_and_lives_without():
         raise OSError(28)
 
     full.store.replace = fail
-    assert receipt.keys(full) is None and "OSError" in full.told[0][1]["problem"]
+    assert receipt.keys(full, bool) is None and "OSError" in full.told[0][1]["problem"]
 
 
 def test_a_key_out_of_range_is_drawn_again():

@@ -147,6 +147,23 @@ def test_a_receipt_that_fails_keeps_nobody_from_leaving():
     assert station.sessions[0].free and not station.errors
 
 
+def test_no_key_is_written_while_a_contactor_is_welded():
+    # tests.pile raises where flash is written while one is closed.
+    steps = charging(step(10000, "weld"), step(12000, "pause"))
+    trace, station = simulate(20000, steps, settings())
+    board = station.board
+    assert board.plant.closed
+    wanted = settings(receipts=1)
+    station = station.__class__(board, wanted)
+    assert station.receipt_keys is None and board.store.load("receipt.key") is None
+    assert "a contactor is closed" in trace.of("error")[-1]["problem"]
+    board.plant.unplug()
+    board.plant.weld(False)
+    board._advance(board.plant.now_us + 1000000)
+    assert not board.plant.closed
+    assert station.__class__(board, wanted).receipt_keys
+
+
 def _failing():
     yield None
     raise MemoryError()
