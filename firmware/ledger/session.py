@@ -107,9 +107,9 @@ class Session:
     def start(
         self, token, token_type, group=None, remote_id=None, limits=None, reservation=None
     ):
-        """Authorise `token`, plain text of at most 255 bytes in one line; `group`: the digest of its group;
-        `remote_id`: the remoteStartId where the backend asked for it. `limits`: at most max_mwh,
-        max_s, max_cost (micro of the currency; with the `tariff`), each may be left out.
+        """Authorise `token`, plain text of at most 255 bytes in one line; `group`: the digest of
+        its group; `remote_id`: the remoteStartId where the backend asked for it. `limits`: at most
+        max_mwh, max_s, max_cost (micro of the currency; with the `tariff`), each may be left out.
         `reservation`: the number of the one that is used up by it.
 
         Whether it was: not while somebody else is, nor when it cannot be kept.
