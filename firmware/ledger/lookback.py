@@ -81,7 +81,7 @@ def told(store, memory, say):
     for found in history.sessions(store, say):
         found["state"] = "ended"
         yield found
-    outlets = memory and _outlets(memory)
+    outlets = memory and _outlets(memory, say)
     # A memory that is blank, or not ours, would be formatted.
     board = _Board(store, memory if outlets else None, say)
     journal, cells = durable.open(board, outlets or 1, bool)
@@ -126,11 +126,19 @@ def _session(journal, record, wall, state):
     return made
 
 
-def _outlets(memory):
+def _outlets(memory, say):
     # Of how many the memory has cells; None: it has no journal.
     head = bytearray(21)
-    for at in (0, min(memory.size, 1 << 16) - 32):
-        memory.read(at, head)
-        if head[:4] == _MAGIC:
-            return head[20]
+    blank = True
+    try:
+        for at in (0, min(memory.size, 1 << 16) - 32):
+            memory.read(at, head)
+            if head[:4] == _MAGIC:
+                return head[20]
+            blank = blank and not any(head)
+    except OSError as error:
+        say("the memory does not answer (%r): only what was filed is listed" % error)
+        return None
+    if not blank:
+        say("the memory has no journal, which the next start makes: only what was filed is listed")
     return None

@@ -2,9 +2,11 @@
 
 import csv
 import json
+import random
 
 from firmware import changes
-from firmware.ledger import events, history, refused
+from firmware.ledger import events, history, lookback, refused
+from firmware.ledger.durable import Ram
 from firmware.station import Station
 from hal.mcu.common import Files
 from hal.virtual.board import VirtualBoard
@@ -116,7 +118,7 @@ def test_a_session_that_ended_just_now_is_told_once(tmp_path, monkeypatch):
     station = _lived(24000, step(20000, "pause"), step(21000, "unplug"))
     assert station.staged.needs() < station.journal.next and not list(tmp_path.glob("h*"))
     told = within("sessions", "--virtual", ".")
-    assert " EVDisconnected " in told and "1 sessions, " in told
+    assert " EVDisconnected " in told and "1 session, " in told
     # Filed, and cut before that was noted: it is in both.
     for number in range(station.staged.needs(), station.journal.next):
         record = station.journal.read(number)
@@ -124,6 +126,30 @@ def test_a_session_that_ended_just_now_is_told_once(tmp_path, monkeypatch):
             history.file(station.journal, record, station.wall)
     assert list(tmp_path.glob("h*"))
     assert within("sessions", "--virtual", ".") == told
+
+
+def test_whatever_is_damaged_the_rest_is_told(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    station = _lived(46000, step(20000, "pause"), step(21000, "unplug"),
+                     step(41000, "plug"), step(42000, "card", uid=CARD), step(43000, "ready"))
+    names = ("fram.bin", *(path.name for path in tmp_path.glob("h*")))
+    whole = {name: (tmp_path / name).read_bytes() for name in names}
+    chance = random.Random(1)
+    said = []
+    for _ in range(300):
+        name = chance.choice(names)
+        data = bytearray(whole[name])
+        at = chance.randrange(min(len(data), 3000))
+        for i in range(at, min(at + chance.choice((1, 4, 300)), len(data))):
+            data[i] = chance.randrange(256)
+        memory = Ram(32768)
+        memory.write(0, data if name == "fram.bin" else whole["fram.bin"])
+        (tmp_path / names[1]).write_bytes(data if name != "fram.bin" else whole[names[1]])
+        found = list(lookback.told(Files(), memory, said.append))
+        assert len(found) <= 2
+        # What is in the other medium is not touched by it.
+        assert ["ended", "going on"][name != "fram.bin"] in [one["state"] for one in found]
+    assert station.sessions[0].tx and any("damaged" in words for words in said)
 
 
 def test_refused_messages_are_told_of_flash_and_journal(tmp_path, monkeypatch):
@@ -157,7 +183,12 @@ def test_mistakes_are_named(tmp_path):
     assert "expected the flash of a virtual board" in foreign and "`run` and `sim` keep" in foreign
     (tmp_path / "file").touch()
     assert "found a file at" in within("sessions", "--virtual", tmp_path / "file", code=2)
+    (tmp_path / "fram.bin").write_bytes(bytes(32768))
+    blank = within("sessions", "--virtual", tmp_path)
+    assert blank == "no session is kept: none has begun yet, or all were forgotten" \
+        " (`factory-reset`)\n"
     (tmp_path / "fram.bin").write_bytes(b"not ours " * 999)
+    assert "the memory has no journal" in within("sessions", "--virtual", tmp_path)
     for option in ("--csv", "--refused"):
         told = within("sessions", "--virtual", tmp_path, option, tmp_path, code=2)
         assert "no session is kept" in told and option + ": expected a file" in told

@@ -70,7 +70,7 @@ def of_board(name):
         try:
             board.follow(_ON_BOARD, told.append)
         finally:
-            board.leave(2)
+            board.leave()  # whoever comes next finds it running
     return told
 
 
@@ -229,7 +229,8 @@ def write_receipts(directory, sessions):
 def main(args):
     """Run the sub-command; returns the exit code."""
     if bool(args.port) == bool(args.virtual):
-        raise BadInput("expected --port P of a board, or --virtual DIR of virtual ones")
+        raise BadInput("expected --port P of a board, or --virtual DIR (such as out/virtual) of"
+                       " virtual ones; found %s" % ("both" if args.port else "neither"))
     sessions, refused, problems = [], [], []
     for pile in args.virtual or [args.port]:
         found = parsed(of_directory(pile) if args.virtual else of_board(pile), pile)
@@ -239,10 +240,11 @@ def main(args):
         print("\n".join(table(sessions)))
         mwh = sum(told["end_mwh"] - told["start_mwh"] for told in sessions)
         going_on = sum(told["state"] == "going on" for told in sessions)
-        print("%d sessions, %s kWh%s" % (len(sessions), _kwh(mwh),
-                                         "; %d of them going on" % going_on if going_on else ""))
+        print("%d session%s, %s kWh%s" % (
+            len(sessions), "s" * (len(sessions) > 1), _kwh(mwh),
+            "; %d of them going on" % going_on if going_on else ""))
     else:
-        print("no session is kept: none has begun yet, or all were forgotten")
+        print("no session is kept: none has begun yet, or all were forgotten (`factory-reset`)")
     if refused:
         print("\n".join(["", *refused_table(refused)]))
     for words in problems:
