@@ -104,9 +104,7 @@ class Session:
         """Seconds since its start, power cuts left out; 0 without one."""
         return (self.wall.uptime_ms - self._from_ms) // 1000 if self.tx else 0
 
-    def start(
-        self, token, token_type, group=None, remote_id=None, limits=None, reservation=None
-    ):
+    def start(self, token, token_type, group=None, remote_id=None, limits=None, reservation=None):
         """Authorise `token`, plain text of at most 255 bytes in one line; `group`: the digest of
         its group; `remote_id`: the remoteStartId where the backend asked for it. `limits`: at most
         max_mwh, max_s, max_cost (micro of the currency; with the `tariff`), each may be left out.

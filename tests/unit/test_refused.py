@@ -2,6 +2,7 @@
 
 from firmware.ledger import events, lookback, refused
 from tests.flash import Cut
+from tests.pile import CARD, charging, settings, simulate, step
 from tests.support import raises
 from tests.unit.test_staged import Pile, Wall, _event, _summary
 
@@ -158,3 +159,21 @@ def test_looking_back_writes_nothing_to_a_memory():
             found = bytearray(10)
             aside.read(start, found)
             assert found == model[start : start + 10], (at, start)
+
+
+def test_a_whole_session_of_refusals():
+    # tests.pile raises where flash is written while a contactor is closed.
+    steps = charging(
+        step(3500, "refuse"),
+        step(40000, "pause"),
+        step(42000, "unplug"),
+        step(90000, "refuse", fault=False),
+        step(91000, "power", for_ms=1000),
+    )
+    trace, station = simulate(120000, steps, settings(sample_interval_s=10))
+    store = station.board.store
+    dead = [line["id"] for line in trace.of("dead_letter")]
+    found = list(refused.letters(store, print))
+    assert len(set(dead)) > 3 and sorted({one["message"] for one in found}) == sorted(set(dead))
+    assert len(found) == len(set(dead)) and "Ended, seqNo" in found[-1]["what"]
+    assert CARD.encode() not in store.load("refused")

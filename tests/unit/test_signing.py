@@ -87,6 +87,17 @@ def test_more_cuts_while_it_is_signed_neither_lose_nor_double_the_end():
         assert kept["receipt"] == _payload(ended) and '"TX":"P"' in kept["receipt"]
 
 
+def test_two_outlets_that_one_cut_has_ended_have_a_receipt_each():
+    steps = [step(1000, "plug"), step(1000, "plug", outlet=2), step(2000, "ready")]
+    steps += [step(2000, "ready", outlet=2), step(30000, "power", for_ms=1000)]
+    steps += [step(30500, "unplug"), step(30500, "unplug", outlet=2)]
+    trace, station = simulate(50000, steps, settings(receipts=1, free_vend=1), outlets=2)
+    first, second = trace.messages("TransactionEvent", "Ended")
+    assert _payload(first) != _payload(second)
+    kept = [one["receipt"] for one in history.sessions(station.board.store, print)]
+    assert kept == [_payload(first), _payload(second)] and not trace.of("error")
+
+
 def test_a_receipt_after_a_cut_names_the_user_and_says_that_the_date_is_not_known():
     steps = [
         step(0, "link", up=False),
