@@ -124,6 +124,9 @@ def begin(session, trigger):
     number = session.journal.next
     session.event(STARTED, trigger, True, session._asked)
     session._asked = ""
+    if session.register.reading[_AGE] > _SILENT_MS:
+        # What flowed before this, unseen, is not this one's.
+        session.register.last_mwh = 1 << 60
     session.tx = number
     session.transaction_id = name(session.journal, number)
     session._start_mwh = session.register.mwh

@@ -195,10 +195,9 @@ class Session:
             by_plug = rose & _CONNECTED and not rose & _TRANSFER
             try:
                 _bounds().begin(self, "CablePluggedIn" if by_plug else "ChargingStateChanged")
-            except Exception:
-                # Where it cannot be kept nothing may flow.
-                self.stop("Other", "AbnormalCondition")
-                raise
+            finally:
+                if not self.tx:  # where it cannot be kept nothing may flow
+                    self.stop("Other", "AbnormalCondition")
 
     def _changed(self):
         trigger = "ChargingStateChanged"

@@ -206,6 +206,34 @@ def test_a_memory_that_keeps_nothing_sells_nothing_and_starts_nothing_anew():
     assert "cannot be kept" in " ".join([line["text"] for line in station.explain(0)])
 
 
+def test_what_flowed_unseen_is_not_told_of_the_next_driver():
+    steps = charging(
+        step(20500, "meter"),
+        step(25000, "unplug"),
+        step(30000, "plug", r_ohm=882),
+        step(33000, "card", uid=CARD),
+        step(40000, "meter", fault=False),
+        step(60000, "unplug"),
+        # The card is asked for again where the fault had ended the session.
+        step(65000, "plug", r_ohm=882),
+        step(67000, "card", uid=CARD),
+        step(80000, "unplug"),
+    )
+    for start in ("EVConnected", "Authorized", "EnergyTransfer"):
+        trace, _ = simulate(90000, steps, settings(tx_start=start), tick_ms=20)
+        told = {}
+        for event in trace.messages("TransactionEvent"):
+            if "meterValue" in event:
+                value = event["meterValue"][0]["sampledValue"][0]["value"]
+                told.setdefault(event["transactionInfo"]["transactionId"], []).append(value)
+        closed = [line["t_us"] for line in trace.of("contactor") if line["closed"]]
+        opened = [line["t_us"] for line in trace.of("contactor") if not line["closed"]]
+        assert _gapless(trace) == len(told) == 3 and len(closed) >= 3 and opened
+        taken = [values[-1] - values[0] for values in sorted(told.values())]
+        # 2.04 Wh a second from 3 to 20 s, from 40 to 60 and from 67 to 80.
+        assert 30 < taken[0] < 37 and 34 < taken[1] < 41 and 22 < taken[2] < 28, taken
+
+
 def _list(version):
     entry = {
         "idToken": {"idToken": "0A0B0C0D", "type": "ISO14443"},
