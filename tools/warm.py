@@ -3,8 +3,10 @@
 Reads a job a line from stdin and writes its trace to stdout, then {"what": "done"}. A job is
 {"scenario": a checked scenario, "keep": kinds of trace lines or null for all, "watch": whether to
 tell the pilot and the current at each change, "cuts": whether to tell the energy at each power cut
-and what the ledger knows of it right after the boot that follows, "limits": what every session may
-take at most (firmware.ledger.session), "progress_ms": how often to tell the time, 0 for never}.
+and what the ledger knows of it right after the boot that follows, "ledger": whether to tell how
+long current flowed outside of a transaction, and at the end which sessions are in flash, "limits":
+what every session may take at most (firmware.ledger.session), "progress_ms": how often to tell the
+time, 0 for never}.
 """
 
 import json
@@ -79,12 +81,36 @@ def _watch_cuts(board):
     board.cut_power = cut
 
 
+def _watch_sessions(board):
+    # `outside`: since `ms` current has flowed without a transaction.
+    plant = board.plant
+
+    def look(since_ms):
+        session = board.station.sessions[0]
+        ms = plant.now_us // 1000
+        if not plant.current_ma or session.tx or not plant.powered:
+            since_ms = ms
+        elif ms > since_ms:
+            board.trace.record("outside", ms=ms - since_ms)
+        plant.at(plant.now_us + 100000, look, since_ms)
+
+    plant.at(100000, look, 0)
+
+
+def _tell_filed(board):
+    # `filed`: the transactions of which flash has a record.
+    from firmware.ledger import history
+
+    names = [told["transaction"] for told in history.sessions(board.store, print)]
+    board.trace.record("filed", names=names)
+
+
 def _limited(limits):
     # Session.start, with `limits` for every session.
     start = Session.start
 
-    def limited(session, token, token_type, group=None, remote_id=None, _=None):
-        return start(session, token, token_type, group, remote_id, limits)
+    def limited(session, token, token_type, group=None, remote_id=None, _=None, *more):
+        return start(session, token, token_type, group, remote_id, limits, *more)
 
     Session.start = limited
     return start
@@ -103,6 +129,8 @@ def run(job):
         _watch(board)
     if job.get("cuts"):
         _watch_cuts(board)
+    if job.get("ledger"):
+        _watch_sessions(board)
     start = _limited(job["limits"]) if job.get("limits") else Session.start
     station = Station(board, settings(job["scenario"].get("config", {})))
     if job.get("progress_ms"):
@@ -110,6 +138,8 @@ def run(job):
         board.plant.at(every_us, _tell_time, (board.plant, every_us))
     board.run(station)
     Session.start = start
+    if job.get("ledger"):
+        _tell_filed(board)
 
 
 def main():
