@@ -178,6 +178,28 @@ def test_there_was_something_to_tell(jobs, traces):
     assert sum(judge(given, trace) for given, trace in zip(jobs, traces)) >= 2 * RUNS
 
 
+def test_a_judge_that_is_lied_to_sees_it(jobs, traces):
+    given, trace = jobs[0], traces[0]
+    # Each message is sent once in this one, so that without its line it was never told.
+    events = [i for i, line in enumerate(trace)
+              if line["what"] == "uplink" and line["message"][2] == "TransactionEvent"]
+    filed = [i for i, line in enumerate(trace) if line["what"] == "filed"]
+    t_us = trace[-1]["t_us"]
+    lies = [trace[:i] + trace[i + 1:] for i in (events[0], events[1], events[-1])]
+    lies += [[*trace, line] for line in (
+        {"t_us": t_us, "what": "outside", "ms": 10000},
+        {"t_us": t_us, "what": "write", "medium": "flash", "bytes": 1, "closed": True},
+        {"t_us": t_us, "what": "contactor", "command": True, "closed": True},
+        {"t_us": t_us, "what": "error", "problem": "ValueError()"})]
+    lies.append(trace[:filed[0]] + [{**trace[filed[0]], "names": []}] + trace[filed[0] + 1:])
+    lies.append([{**line, "energy_mwh": line["energy_mwh"] + 60000} if line["what"] == "end"
+                 else line for line in trace])
+    judge(given, trace)
+    for lie in lies:
+        with pytest.raises(AssertionError):
+            judge(given, lie)
+
+
 def main(first, last):
     """Run the seeds from `first` to `last`, and print what each that fails shows."""
     sessions = failed = 0
