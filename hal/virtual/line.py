@@ -25,6 +25,7 @@ class SimulatedLine:
         self.mute = False
         self.refuses = False
         self.date = None
+        self.more = {}  # by action: fields that its answers have besides
         self.clock_jump_s = 0
         self._plant = plant
         self._connected = False
@@ -165,6 +166,7 @@ class SimulatedLine:
         else:
             self.send([4, message_id, "NotImplemented", "", {}])
             return
+        answer.update(self.more.get(action, {}))
         self.send([3, message_id, answer])
 
     def _date(self):

@@ -169,6 +169,7 @@ STATION_STEPS = {
     "card": _card,
     "link": _link,
     "backend": lambda board, step: board.line.send(step["message"], step.get("replayed", False)),
+    "answer": lambda board, step: board.line.more.update({step["action"]: step["fields"]}),
     "reader": _reader,
     "limit": _limit,
     "service": lambda board, step: board.station.upkeep.serviced(),

@@ -135,6 +135,18 @@ class Json(Field):
         raise BadInput("%s: expected %s, found it deeper" % (where, self.expectation()))
 
 
+class Members(Json):
+    """A JSON object."""
+
+    def kind(self):
+        return "an object nested at most %d deep" % self.DEEPEST
+
+    def parse(self, value, where):
+        if not isinstance(value, dict):
+            raise self.wrong(value, where)
+        return super().parse(value, where)
+
+
 STEPS = {
     "plug": {"r_ohm": Whole(1, 1_000_000, " ohm", 2740), "diode": Flag(True),
              "pp_ohm": Whole(0, 1_000_000, " ohm", 220, "open")},
@@ -149,6 +161,7 @@ STEPS = {
     "draw": {"ma": Whole(0, 200_000, " mA", None, "follows the offer"), "obey": Flag(True)},
     "link": {"up": Flag()},
     "backend": {"message": Json(), "replayed": Flag(False)},
+    "answer": {"action": Text(), "fields": Members()},
     # at least 50 ms lie between two wrong samples, hence at most 20 in a second
     "noise": {"outliers_per_s": Number(0, 20, " per second"),
               "mv": Whole(-20_000, 20_000, " mV", 0)},
@@ -181,6 +194,7 @@ ABOUT = {
     "ohms": "any resistance behind the vehicle's diode", "diode": "shorted when not ok",
     "card": "held to the reader for 0.5 s", "draw": "what the vehicle takes",
     "link": "the line to the backend", "backend": "a message from it, live or as a replay",
+    "answer": "what the backend says besides from now on, when it answers this action",
     "noise": "single wrong samples of the pilot", "cp_short": "from the pilot to earth",
     "rcd": "residual current flows", "rcd_mute": "its sensor fails its self-test",
     "pe": "the protective earth is lost", "weld": "the contactor's contacts stick together",
@@ -205,7 +219,8 @@ ABOUT = {
 LATER_STEPS = ()
 
 # `outlet`, `outlets`, `standard`, `ventilated` and `config` are ours, beyond the design's format;
-# so are the steps tilt, smoke, no_output, leak, limit, service, fram, flash, mute, refuse, date.
+# so are the steps tilt, smoke, no_output, leak, limit, service, fram, flash, mute, refuse,
+# date, answer.
 EVERY_STEP = {"at_ms": Number(0, YEAR_MS, " ms"), "do": Text(), "outlet": Whole(1, 4, "", 1)}
 
 OUTLET = {
