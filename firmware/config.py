@@ -66,6 +66,7 @@ FIELDS = {
     "min_pause_s": (int, 300, 0, 3600),  # after a limit below 6 A
     # Local time of a tariff's hours and days, see firmware/ledger/cost.py: no summer time
     "utc_offset_min": (int, 0, -720, 840),
+    "running_cost_interval_s": (int, 0, 0, 86400),  # how often the cost is told; 0: at the end
     "receipts": (int, 0, 0, 1),  # whether a transaction's end brings a signed one
     # What of its user a receipt says: "none", or "token", the plain one for whoever gets it
     "receipt_id": (str, "none", 4, 5),

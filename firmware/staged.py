@@ -26,7 +26,7 @@ class Staged:
         return self._at
 
     def put(self, what, data):
-        """Have `data`, at most 1000 bytes, written by the commit `what` in its turn. It is durable
+        """Have `data`, at most 1022 bytes, written by the commit `what` in its turn. It is durable
         when this returns. Raises OSError when it cannot be kept, and what the commit raises.
         """
         if self._at < self._journal.next or self._closed():

@@ -115,11 +115,13 @@ def wire(station, board, config):
     commits = {12: board.store}  # of changes of the configuration
     staged = station.staged = commit.open(journal, station.closed, commits, cells[-1], wall)
     station.needs.append(staged.needs)
+    station.needs += [session.needs for session in sessions]
     station.cards = backend.doorman = opening.open(station, commits)
-    for name in ("opening", "entries", "reserve", "tokens", "update"):
+    for name in ("opening", "entries", "prices", "reserve", "tokens", "update"):
         let_go("firmware.access." + name)
     serials = config["meter_serial"].split(",")
     for i, session in enumerate(sessions):
+        session.door = station.cards
         session.digest = station.cards.digest
         if signs:
             place = board.outlets[i]

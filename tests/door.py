@@ -181,8 +181,10 @@ class Door(Doorman):
             what, data = self.queue.pop(0)
             if what == 10:
                 self.get("update").commit(self, data)
+            elif what == 13:
+                self.get("prices").commit(self, data)
             else:
-                self.store.save("access.reserved", data)
+                self.get("reserve").commit(self, data)
 
     def run(self, for_ms, step_ms=100):
         """Turns of the main loop."""

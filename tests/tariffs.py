@@ -1,8 +1,15 @@
 """Random tariffs and sessions, for the tests of cost on every interpreter."""
 
+from firmware.ledger import bill
+
 START_MS = 1767225600000  # 2026-01-01T00:00:00Z, a Thursday
 DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 PARTS = ("fixedFee", "reservationTime", "reservationFixed", "energy", "chargingTime", "idleTime")
+
+
+def details(tariff, state, ended):
+    """The CostDetailsType, by way of the text of a record."""
+    return bill.told(bill.text((0, 0, 0), tariff, state, ended))[2]
 
 
 def price(random):

@@ -25,6 +25,8 @@ class Doorman:
         self.fresh = []  # entries of the cache that are not written yet, the newest last
         self.void = False  # the cache's file is not believed any more
         self.reservations = []
+        self.prices = []  # changes of default tariffs that are not written yet
+        self.tariff = None  # (digest, tariff) of who was let in with one of his own
         self.asked = None  # whom the backend is being asked about
         self.expected = False  # somebody was let in, and the outlet is the one that is plugged
         self.wary = None  # slows the reader down after many refusals
@@ -75,13 +77,9 @@ class Doorman:
         """Save the key, once nothing is closed; whether that is still to be done."""
         return self.get("tokens").keep(self)
 
-    def keep_changes(self, data):
-        """Put staged changes of the local list into its file."""
-        self.get("update").commit(self, data)
-
-    def keep_reservations(self, data):
-        """Save them."""
-        self.store.save(self.get("reserve").FILE, data)
+    def writer(self, name):
+        """A function(data) for firmware.staged: the commit of the module `name` of this room."""
+        return lambda data: self.get(name).commit(self, data)
 
     def now_s(self):
         """Unix time in s; None while the date is not known."""

@@ -80,6 +80,8 @@ def _ask(door, who):
         _show(door, None)
         info = result.get("idTokenInfo") if result else None
         if isinstance(info, dict):
+            if "tariff" in result or door.tariff:
+                door.get("prices").offered(door, who[4], result.get("tariff"))
             said = door.get("cache").note(door, who[4], info)
             settle(door, who, said, "the backend says: %s" % said[0])
         else:
@@ -149,12 +151,16 @@ def settle(door, who, said, why):
 def begin(door, who, group, evse_id):
     """Start the session of `who` at outlet `evse_id`; whether it could be."""
     token, kind, _, remote_id, digest, _ = who
-    number = None
+    limits = number = None
+    if door.tariff and door.tariff[0] == digest:
+        limits = {"tariff": door.tariff[1], "driver": True}
     if door.reservations:
         number = door.get("reserve").using(door, evse_id, digest, group)
-    begun = door.sessions[evse_id - 1].start(token, kind, group, remote_id, None, number)
+    begun = door.sessions[evse_id - 1].start(token, kind, group, remote_id, limits, number)
     if begun and number is not None:
         door.get("reserve").cancel(door, number)
+    if begun and limits:
+        door.tariff = None
     return begun
 
 

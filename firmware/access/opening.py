@@ -4,7 +4,7 @@ that stayed, a lambda too, would hold all of it.
 
 from micropython import const
 
-from firmware.access import entries, reserve, tokens, update
+from firmware.access import entries, prices, reserve, tokens, update
 from firmware.access.cards import Doorman
 
 _STAGED = const(6)  # kind of a record, see firmware.commit
@@ -19,8 +19,9 @@ def open(station, commits):
     door = Doorman(station, key or board.secret(32))
     if key is None:
         door.chores.append(door.keep_key)
-    commits[update.CHANGES] = door.keep_changes
-    commits[reserve.RESERVED] = door.keep_reservations
+    commits[update.CHANGES] = door.writer("update")
+    commits[reserve.RESERVED] = door.writer("reserve")
+    commits[prices.PRICES] = door.writer("prices")
     key_id = door.digest("")[:4]
     for name in (entries.LIST, entries.CACHE):
         try:
@@ -42,7 +43,8 @@ def open(station, commits):
 
 def _staged(station, door):
     # What is in the journal and not in flash yet holds as it did before the power was cut: the
-    # list's changes, and the reservations, None where there are none newer than in flash.
+    # list's changes, the default tariffs', and the reservations, None where there are none newer
+    # than in flash.
     reserved = None
     journal = station.journal
     try:
@@ -52,6 +54,8 @@ def _staged(station, door):
                 reserved = record[2:]
             elif record[0] == _STAGED and record[1] == update.CHANGES:
                 door.waiting.append(record[2:])
+            elif record[0] == _STAGED and record[1] == prices.PRICES:
+                door.prices.append(record[2:])
     except OSError as error:
         door.record("error", problem="journal: %r" % error)
     return reserved

@@ -49,6 +49,11 @@ def cancel(door, number):
     return True
 
 
+def commit(door, data):
+    """What firmware.staged does with reservations when no contactor is closed. Raises OSError."""
+    door.store.save(FILE, data)
+
+
 def places(door, free, digest, group):
     """Of the outlets `free` those that a token may use now: the one that is kept for it, else what
     is kept for nobody.

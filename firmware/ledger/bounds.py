@@ -21,6 +21,8 @@ MEASURANDS = (
 )
 _TOKEN_BYTES = const(255)
 _RECEIPT = const(880)  # characters that a record has room for
+_TEXTS = const(910)  # bytes of reason, receipt and cost that a record has room for
+_COST = const(6)  # of the texts of a record, see firmware.ledger.events
 _AGE = const(2)  # of a meter's reading, in ms
 _MW = const(10)
 _NO_MW = const(20000)
@@ -74,8 +76,8 @@ def start(session, token, token_type, group, remote_id, limits, reservation):
     before = session.token, session.group, session._ending, session.budget, session.user
     session.token = digest or session.token  # whom the backend answers about from now on
     session.group = session.group or group
-    if limits:
-        session.budget = budget(limits)
+    if limits and not session.tx:
+        session.budget = budget(session, limits)
     trigger = "Authorized" if remote_id is None else "RemoteStart"
     remote = "" if remote_id is None else str(remote_id)
     if reservation is not None:
@@ -90,6 +92,8 @@ def start(session, token, token_type, group, remote_id, limits, reservation):
         if session.tx:
             session.event(UPDATED, trigger, False, session._asked)
             session._asked = ""
+            if limits and limits.get("tariff"):
+                change(session, limits["tariff"], limits.get("driver", False))
         elif points & session._starts:
             begin(session, trigger)
         elif session.journal.full:
@@ -106,13 +110,78 @@ def start(session, token, token_type, group, remote_id, limits, reservation):
     return True
 
 
-def budget(limits):
+def budget(session, limits):
     """A Budget for what is held as `limits`."""
+    made = {}
+    if session.door:
+        config = session.door.config
+        made["utc_offset_min"] = config["utc_offset_min"]
+        made["running_s"] = config["running_cost_interval_s"]
+    made.update(limits)
+    return budgets().Budget(made)
+
+
+def budgets():
+    """The module of Budget."""
     try:
         from firmware.ledger import budget
     finally:
         let_go("firmware.ledger.budget")
-    return budget.Budget(limits)
+    return budget
+
+
+def _with(rest, text):
+    # The texts of a record, `rest`, with what `text` tells of the cost.
+    return rest + "\n" * (_COST - rest.count("\n")) + text if text else rest
+
+
+def _told(session):
+    return session.budget.text() if session.budget else ""
+
+
+def change(session, tariff, driver=False):
+    """Go on with another tariff, its bytes; OCPP's status and a reason for its StatusInfo, or
+    None.
+    """
+    made = session.budget or budget(session, {})
+    try:
+        made.change(session, tariff, driver)
+        session.budget = made
+        session.event(UPDATED, "TariffChanged", True, _with("", _told(session)))
+    except ValueError:
+        return "NoCurrencyChange", None
+    except OSError:
+        return "Rejected", "NotKept"
+    return "Accepted", None
+
+
+def limit(session, given):
+    """Take `given`, a TransactionLimitType, for the transaction. What is no number from 0 to a
+    million counts as if it were not there, and so does a cost where there is no tariff, or a
+    state of charge, which nobody tells a pile of this kind.
+    """
+    if not isinstance(given, dict) or session._closing:
+        return
+    try:
+        from firmware.ledger import tariff
+    finally:
+        let_go("firmware.ledger.tariff")
+    made = session.budget or budget(session, {})
+    limits = list(made.limits)
+    for i, name in enumerate(("maxEnergy", "maxTime", "maxCost")):
+        if name in given and (made.tariff or i < 2):
+            try:
+                # 0 would be no limit at all
+                limits[i] = max(1, tariff.micro(given[name]) // (1000, 1000000, 1)[i])
+            except tariff.TariffError:
+                pass
+    if tuple(limits) != made.limits:
+        made.limit(tuple(limits))
+        session.budget = made
+        try:
+            session.event(UPDATED, "LimitSet", False, _with("", made.text()))
+        except OSError:
+            session.keep()
 
 
 def begin(session, trigger):
@@ -121,8 +190,14 @@ def begin(session, trigger):
         raise OSError("the journal is full")
     session._seq = 0
     session._began = session.wall.now()
-    number = session.journal.next
-    session.event(STARTED, trigger, True, session._asked)
+    before = session.budget
+    try:
+        _price(session)
+        number = session.journal.next
+        session.event(STARTED, trigger, True, _with(session._asked, _told(session)))
+    except Exception:
+        session.budget = before
+        raise
     session._asked = ""
     if session.register.reading[_AGE] > _SILENT_MS:
         # What flowed before this, unseen, is not this one's.
@@ -144,6 +219,18 @@ def unkept(session):
     if diff(session._now_ms, session._kept_ms) >= session._keep_ms + _UNKEPT_MS:
         session.stop("Other", "AbnormalCondition")
         raise OSError("the ledger's memory does not take what is sold")
+
+
+def _price(session):
+    # The tariff of the transaction that starts: its driver's, or the default.
+    door = session.door
+    if door and not (session.budget and session.budget.tariff):
+        default = door.get("prices").default(door, session.evse_id)
+        if default:
+            session.budget = session.budget or budget(session, {})
+            session.budget.tariff = default
+    if session.budget:
+        session.budget.begin(session)
 
 
 def name(journal, number):
@@ -226,14 +313,15 @@ def _finish(session, receipt):
     # The end is kept, then the summary. When it cannot be kept it is tried again.
     reason, trigger = session._ending
     ended = session.wall.now()
+    text, cost = _bill(session)
     try:
-        session.event(ENDED, trigger, True, "\n" + reason + ("\n" * 4 + receipt).rstrip())
+        session.event(ENDED, trigger, True, ended_with(reason, receipt, text))
     except OSError:
         session._dropped_ms = session._opened_ms = None
         return
     kept = False
     try:
-        _sum_up(session, ended, reason, receipt)
+        _sum_up(session, ended, reason, receipt, cost)
         kept = True
     except (MemoryError, OSError):
         pass  # firmware.ledger.recovery makes it of the end; there is no second end
@@ -245,14 +333,29 @@ def _finish(session, receipt):
         session.keep()
 
 
-def _sum_up(session, ended, reason, receipt):
+def ended_with(reason, receipt, text):
+    """What the record of an end has behind its trigger; `text` tells of the cost."""
+    rest = "\n" + reason + ("\n" * 4 + receipt).rstrip()
+    if len(rest) + len(text) > _TEXTS:
+        text = ""  # the summary has the cost; a receipt holds as it was signed only
+    return _with(rest, text)
+
+
+def _bill(session):
+    # Without a cost the end is told all the same.
+    try:
+        return session.budget.bill(session) if session.budget else ("", None)
+    except (MemoryError, ValueError):
+        return "", None
+
+
+def _sum_up(session, ended, reason, receipt, cost):
     try:
         from firmware.ledger import events
     finally:
         let_go("firmware.ledger.events")
     summary = events.summary(
         session.evse_id, session.tx, session.token, session._began, ended,
-        session._start_mwh, session.register.mwh, reason,
-        session.budget and session.budget.total(session), receipt,
+        session._start_mwh, session.register.mwh, reason, cost, receipt,
     )  # fmt: skip
     session.journal.append(summary)

@@ -32,11 +32,11 @@ TYPE_CHECKING = const(False)
 _EROFS = const(30)
 _ROOMY = const(16384)
 _FRONT = const(22)
-_MAGIC = const(b"VPJ1")
+_MAGIC = const(b"VPJ2")
 _MAGIC_FILE = const(b"VPS1")
 _HEADER = const(32)
 _CURSOR = const(14)
-_SESSION = const(160)  # bytes of an outlet's cell
+_SESSION = const(320)  # bytes of an outlet's cell
 _STATION = const(64)
 _RAM = const(8192)
 _LITTLE = const(1024)  # bytes of a ring that is always full
@@ -71,7 +71,7 @@ class Ram:
 
 
 def open(board, outlets, closed):
-    """The journal and a list of cells, of 160 bytes for each of so many `outlets` and of 64 for
+    """The journal and a list of cells, of 320 bytes for each of so many `outlets` and of 64 for
     the station at last. `closed()` tells whether a contactor may be closed. Raises nothing.
     """
     memory = board.memory

@@ -16,7 +16,7 @@ Kind 1 goes on (flags: 0 to 2 Started, Updated, Ended; 8 happened offline; 16 wi
     with a reading: the register in mWh u64; mHz, mV of L1 to L3, mA of L1 to L3, mW, each s32
     to the end, UTF-8, with line feeds between: trigger ("" for MeterValuePeriodic), stopped
     reason, remoteStartId and, behind a slash, reservationId, type and text of the token, receipt
-    (OCMF); empty ones at the end are left out
+    (OCMF), tariff, limits and cost (firmware.ledger.bill); empty ones at the end are left out
 
 Kind 2, when a transaction has ended (flags: 4 its end is dated, 32 its start, 64 has a cost; boot
 and time are those of the end):
@@ -123,6 +123,15 @@ def summary(evse_id, tx, token, began, ended, start_mwh, end_mwh, reason, cost=N
     ) + reason.encode()  # fmt: skip
 
 
+def cost(text):
+    """(micro with tax, currency) of what a record tells of the cost; None without one."""
+    told = _bill().told(text)[2] if text else None
+    if not told:
+        return None
+    whole, micro, _ = told["totalCost"]["total"]["inclTax"]
+    return whole * 1000000 + micro, told["totalCost"]["currency"]
+
+
 def bury(journal, number, error):
     """The backend has refused the record `number` for good: keep it as a dead letter. Whether
     that could be done.
@@ -144,7 +153,7 @@ def whole(record):
 
 def fields(record):
     """A record of kind 1 as (flags, boot, time, evse, state, measurands, phases, tx, seq,
-    reading or None, texts): the reading has 9 numbers, the texts are 6.
+    reading or None, texts): the reading has 9 numbers, the texts are 7.
     """
     flags, boot, time, evse_id, state, mask, phases, tx, seq = unpack_from("<BIq4BII", record, 1)
     at = 26
@@ -152,14 +161,14 @@ def fields(record):
     if flags & READING:
         reading = unpack_from("<Q8i", record, at)
         at += 40
-    texts = str(record[at:], "utf-8").split("\n", 5)
-    texts += [""] * (6 - len(texts))
+    texts = str(record[at:], "utf-8").split("\n", 6)
+    texts += [""] * (7 - len(texts))
     return flags, boot, time, evse_id, state, mask, phases, tx, seq, reading, texts
 
 
 def _event(journal, record, flags, time):
     _, _, _, evse_id, state, mask, phases, tx, seq, reading, texts = fields(record)
-    trigger, reason, ids, token_type, token, signed = texts
+    trigger, reason, ids, token_type, token, signed, told = texts
     remote_id, _, reservation = ids.partition("/")
     kind = flags & 3
     info: dict = {"transactionId": "%s-t%d" % (journal.id, tx)}
@@ -181,6 +190,14 @@ def _event(journal, record, flags, time):
         payload["reservationId"] = int(reservation)
     if flags & OFFLINE:
         payload["offline"] = True
+    if told:
+        tariff_id, limit, cost = _bill().told(told)
+        if tariff_id:
+            info["tariffId"] = tariff_id
+        if limit:
+            info["transactionLimit"] = limit
+        if cost:
+            payload["costDetails"] = cost
     if token_type:
         payload["idToken"] = {"idToken": token, "type": token_type}
     if reading:
@@ -194,6 +211,14 @@ def _event(journal, record, flags, time):
             sampled[0]["signedMeterValue"] = receipt.signed_value(signed)
         payload["meterValue"] = [{"timestamp": time, "sampledValue": sampled}]
     return payload
+
+
+def _bill():
+    try:
+        from firmware.ledger import bill
+    finally:
+        let_go("firmware.ledger.bill")
+    return bill
 
 
 def samples(context, mask, phases, reading):

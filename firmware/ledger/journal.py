@@ -3,12 +3,12 @@ while a contactor is closed, and in flash once the ring gets full and every cont
 
 The memory, little-endian; `durable` makes and recovers it:
 
-    0               header: "VPJ1", id (12 bytes, zeros behind it), size of the memory u32, number
+    0               header: "VPJ2", id (12 bytes, zeros behind it), size of the memory u32, number
                     of outlets that there are cells for u8, 7 zeros, CRC-32 of these u32
     32              the cursor, a Cell of 14 bytes: number of the oldest record that is needed
                     u32, number of the oldest in the ring u32, its place in the ring u16, a number
                     that no record has reached u32
-    76              a Cell of 160 bytes for each outlet, then one of 64 bytes
+    76              a Cell of 320 bytes for each outlet, then one of 64 bytes
     then            the ring
     last 32         the header again
 

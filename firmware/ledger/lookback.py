@@ -12,7 +12,7 @@ from micropython import const
 from firmware.ledger import durable, events, history, recovery, refused
 
 _PAGE = const(64)
-_MAGIC = const(b"VPJ1")
+_MAGIC = const(b"VPJ2")
 _AT = const(4)  # see firmware.commit
 
 
@@ -100,9 +100,10 @@ def told(store, memory, say):
         for evse_id, cell in enumerate(cells[:-1], 1):
             found = recovery.look(evse_id, journal, cell)
             if found.tx:
+                recovery.look_up(found, journal)
                 record = events.summary(
                     evse_id, found.tx, found.token, found.began, found.last, found.start_mwh,
-                    found.mwh, found.owed or "", None, found.receipt,
+                    found.mwh, found.owed or "", events.cost(found.bill), found.receipt,
                 )  # fmt: skip
                 state = "going on" if found.owed is None else "ended"
                 yield _session(journal, record, wall, state)

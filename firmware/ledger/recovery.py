@@ -4,14 +4,14 @@ Imported at boot only.
 
 The cell of an outlet, little-endian:
 
-    version u8: 1; flags u8: 1 authorised, 4 dated (its time, below); those of the start u8 (4)
+    version u8: 2; flags u8: 1 authorised, 4 dated (its time, below); those of the start u8 (4)
     charging state u8
     number of the first record that it does not count yet u32
     transaction u32 (the number of its Started; 0: none), its next seqNo u32
     register in mWh u64, and at the start u64
     boot u32 and time s64 when it was saved, those of the start u32 and s64
-    seconds spent u32; limits: mWh u64, s u32, cost u64 (0: none)
-    digests of token and group, 10 bytes each, zeros without one
+    seconds spent u32; digests of token and group, 10 bytes each, zeros without one
+    length u8 of what firmware.ledger.budget keeps, then that; 0: neither tariff nor limits
     once it was stopped, to the end, UTF-8: stopped reason, line feed, trigger
 
 What was appended after it was saved is read from the journal. The cell of the station has the
@@ -31,9 +31,9 @@ from firmware.ledger import bounds, events
 from firmware.ledger.session import ENDED, STARTED
 from firmware.ticks import add, diff
 
-_CELL = "<BBBBIIIQQIqIqIQIQ10s10s"
-_SIZE = 100
-_VERSION = 1
+_CELL = "<BBBBIIIQQIqIqI10s10sB"
+_SIZE = 81
+_VERSION = 2
 _NOBODY = bytes(10)
 _WAIT_MS = 5000  # after power-up a vehicle that is still there was seen
 _MOST_BOOTS = 32
@@ -45,14 +45,15 @@ class _Found:
     def __init__(self, evse_id, cell):
         self.evse_id = evse_id
         self.counted = self.tx = self.seq = self.mwh = self.start_mwh = self.spent_s = 0
-        self.began = self.last = (0, 0, 0)
-        self.limits = (0, 0, 0)
+        self.began = self.last = self.saved = (0, 0, 0)
+        self.kept = b""  # of the budget
         self.token = self.group = None
         self.state = 255
         self.ending = None
         self.goes_on = False  # whether it may be gone on with
         self.owed = None  # the reason of an end that has no summary yet
         self.receipt = ""  # of that end
+        self.bill = ""  # the text of its cost
         data = cell.load() or b""
         if len(data) >= _SIZE and data[0] == _VERSION:
             self._load(data)
@@ -60,18 +61,16 @@ class _Found:
     def _load(self, data):
         (
             _, flags, began, self.state, self.counted, self.tx, self.seq, self.mwh,
-            self.start_mwh, boot, time, began_boot, began_time, self.spent_s, mwh, s, cost,
-            token, group,
+            self.start_mwh, boot, time, began_boot, began_time, self.spent_s, token, group, n,
         ) = unpack_from(_CELL, data)  # fmt: skip
-        self.last = flags, boot, time
+        self.last = self.saved = flags, boot, time
         self.began = began, began_boot, began_time
-        self.limits = mwh, s, cost
         self.token = None if token == _NOBODY else token
         self.group = None if group == _NOBODY else group
-        if len(data) > _SIZE:
-            self.ending = str(data[_SIZE:], "utf-8").split("\n")
-        # What it has cost is not known any more: who has a balance does not go on.
-        self.goes_on = flags & 1 and not cost
+        self.kept = data[_SIZE : _SIZE + n]
+        if len(data) > _SIZE + n:
+            self.ending = str(data[_SIZE + n :], "utf-8").split("\n")
+        self.goes_on = flags & 1
 
     def take(self, number, record):
         """Take a record of kind 1 or 2 into account that the cell does not count."""
@@ -84,7 +83,7 @@ class _Found:
         if flags & 3 == STARTED:
             self.tx = number
             self.token = self.group = self.ending = self.owed = None
-            self.limits = (0, 0, 0)
+            self.kept = b""
             self.spent_s = 0
             # Who may stop it and how far it may go was not kept yet: it is not gone on with.
             self.goes_on = False
@@ -100,6 +99,7 @@ class _Found:
         if flags & 3 == ENDED:
             self.owed = texts[1]
             self.receipt = texts[5]
+            self.bill = texts[6]
 
 
 def count_boot(journal, cell, wall):
@@ -141,7 +141,8 @@ def recover(sessions, journal, cells, resume, reason, record):
 def look(evse_id, journal, cell):
     """What `journal` and `cell` know of an outlet, as attributes: `tx` its transaction (0: none)
     with `token`, `began`, `last`, `start_mwh`, `mwh`, `spent_s`; `owed` the reason of an end
-    without a summary, else None, and `receipt` that of this end. Raises OSError.
+    without a summary, else None, and `receipt` and `bill` (its cost) those of this end. Raises
+    OSError.
     """
     found = _Found(evse_id, cell)
     for number in range(max(found.counted, journal.first), journal.next):
@@ -153,13 +154,33 @@ def look(evse_id, journal, cell):
     return found
 
 
+def look_up(found, journal, now_ms=0):
+    """The Budget of what `look` has found, at the uptime `now_ms`: with what the transaction cost
+    between the saving of its cell and its last record. None: there is none, or its tariff is lost.
+    Then `found.bill` tells of the cost, where there is one. Raises OSError.
+    """
+    if not (found.kept and found.tx):
+        return None
+    flags, _, time = found.saved
+    unix_ms = time if flags & DATED else None
+    taken_mwh = found.mwh - found.start_mwh
+    budget = bounds.budgets().restored(found.kept, journal, unix_ms, taken_mwh, now_ms)
+    if budget and budget.tariff and not found.bill:
+        found.bill = budget.text(True, True)
+    return budget
+
+
 def _recover(session, journal, cell, resume, reason, record):
     found = look(session.evse_id, journal, cell)
     session.register.mwh = session._kept_mwh = found.mwh
+    budget = look_up(found, journal, session.wall.uptime_ms)
+    if found.kept and not budget:
+        # Nobody could be billed for what comes, and who has a balance would have none.
+        found.goes_on = False
     if found.owed is not None:
         _sum_up(journal, found, found.owed, found.receipt)
     elif found.tx and resume and found.goes_on and not found.ending:
-        _go_on(session, found)
+        _go_on(session, found, budget)
         record("transaction", id=session.transaction_id, why="gone on with")
         return
     elif found.tx:
@@ -167,6 +188,7 @@ def _recover(session, journal, cell, resume, reason, record):
         record("transaction", id=bounds.name(journal, found.tx), why=why[0])
         if session.signs:
             _Signing(session, found, why)
+            session.budget = budget  # which needs its tariff until then
             return
         _end(journal, found, why, "")
         _sum_up(journal, found, why[0], "")
@@ -180,13 +202,16 @@ def _end(journal, found, why, receipt):
         events.EVENT, ENDED | flags & events.DATED | events.OFFLINE | events.READING, boot,
         time, found.evse_id, 255, 1, 1, found.tx, found.seq,
     )  # fmt: skip
-    text = ("%s\n%s\n\n\n\n%s" % (why[1], why[0], receipt)).rstrip()
+    text = why[1] + bounds.ended_with(why[0], receipt, found.bill)
     journal.append(head + pack("<Q8i", found.mwh, 0, 0, 0, 0, 0, 0, 0, 0) + text.encode())
 
 
 def _sum_up(journal, found, reason, receipt):
     who = found.evse_id, found.tx, found.token, found.began, found.last
-    journal.append(events.summary(*who, found.start_mwh, found.mwh, reason, None, receipt))
+    cost = events.cost(found.bill)
+    journal.append(events.summary(*who, found.start_mwh, found.mwh, reason, cost, receipt))
+
+
 
 
 class _Signing:
@@ -224,7 +249,7 @@ class _Signing:
                 return
             session.tx = session._points = 0
             session.transaction_id = session.token = session.group = session._ending = None
-            session._closing = session.signing = session.user = None
+            session._closing = session.signing = session.user = session.budget = None
             session.keep()
 
 
@@ -241,15 +266,13 @@ def _user(session, tx):
     return user
 
 
-def _go_on(session, found):
+def _go_on(session, found, budget):
     session.tx = found.tx
     session.transaction_id = bounds.name(session.journal, found.tx)
     session.token = found.token
     session.group = found.group
     session.user = _user(session, found.tx)
-    mwh, s, _ = found.limits
-    if mwh or s:
-        session.budget = bounds.budget({"max_mwh": mwh, "max_s": s})
+    session.budget = budget
     session._seq = found.seq
     session._began = found.began
     session._start_mwh = found.start_mwh

@@ -41,7 +41,7 @@ _KEEP_MS = const(10000)  # what flows is kept as often, or with each sample
 
 class Session:
     """`evse_id` from 1. `contactor` tells by its mirror when the metal is open. Times in `config`
-    are in seconds. `points` as of bounds.points. `cell` has 160 bytes. `backend` knows whether
+    are in seconds. `points` as of bounds.points. `cell` has 320 bytes. `backend` knows whether
     it hears now. `digest(text)` makes 10 bytes of a token.
     """
 
@@ -53,7 +53,7 @@ class Session:
         self.register = register
         self.journal = journal
         self.wall = wall
-        self.digest = None
+        self.door = self.digest = None  # a Doorman, and its digest
         self.transaction_id = None
         self.tx = 0  # the number of its Started in the journal
         self.authorised = False
@@ -72,7 +72,7 @@ class Session:
         self.signs = None  # what a receipt needs to be made, see signing; None: none is
         self.user = None  # (token, its type, ""), plain, where a receipt is to name it
         self.signing = None  # the receipt in the making, then its text
-        self.budget = None  # a budget.Budget: how much of it at most
+        self.budget = None  # a budget.Budget: what it costs, how much of it at most
         self._began = (0, 0, 0)  # flags, boot and time of the start, as in a record
         self._start_mwh = 0
         self._from_ms = 0  # uptime of the start; of boots before only what was spent counts
@@ -107,7 +107,7 @@ class Session:
     def start(self, token, token_type, group=None, remote_id=None, limits=None, reservation=None):
         """Authorise `token`, plain text of at most 255 bytes in one line; `group`: the digest of
         its group; `remote_id`: the remoteStartId where the backend asked for it. `limits`: at most
-        max_mwh, max_s, max_cost (micro of the currency; with the `tariff`), each may be left out.
+        max_mwh, max_s, max_cost (micro of the currency), and the `tariff`, each may be left out.
         `reservation`: the number of the one that is used up by it.
 
         Whether it was: not while somebody else is, nor when it cannot be kept.
@@ -124,17 +124,22 @@ class Session:
             self.authorised = False
             self._asked = ""
             if not self.tx:
-                self._ending = self.token = self.group = None
+                self._ending = self.token = self.group = self.budget = None
         if final and self.tx and not self._closing:
             self._closing = _bounds()
 
     def answered(self, result):
         """Take the backend's answer to an event of the transaction."""
-        if "idTokenInfo" in result:
-            info = result["idTokenInfo"]
-            status = info.get("status") if isinstance(info, dict) else None
-            if isinstance(status, str) and status != "Accepted":
-                self.stop("DeAuthorized", "Deauthorized")
+        info = result.get("idTokenInfo")
+        status = isinstance(info, dict) and info.get("status")
+        if isinstance(status, str) and status != "Accepted":
+            self.stop("DeAuthorized", "Deauthorized")
+        if "transactionLimit" in result:
+            _bounds().limit(self, result["transactionLimit"])
+
+    def needs(self):
+        """The number of the oldest record of the journal that is needed here."""
+        return self.tx and self.budget and self.budget.record or self.journal.next
 
     def tick(self, now_ms):
         """Take note of what the outlet did; call it after the outlet's tick."""
@@ -264,15 +269,14 @@ class Session:
         """Save in the cell where outlet and transaction stand."""
         flags, boot, time = self.wall.now()
         began, began_boot, began_time = self._began
-        most_mwh, most_s, most = self.budget.limits if self.budget else (0, 0, 0)
+        kept = self.budget.kept(self) if self.budget else b"\0"
         data = pack(
-            "<BBBBIIIQQIqIqIQIQ10s10s",
-            1, flags | (1 if self.authorised else 0), began, self._state,
+            "<BBBBIIIQQIqIqI10s10s",
+            2, flags | (1 if self.authorised else 0), began, self._state,
             self.journal.next, self.tx, self._seq,
             self.register.mwh, self._start_mwh, boot, time, began_boot, began_time, self.spent_s,
-            most_mwh, most_s, most,
             self.token or b"", self.group or b"",
-        )  # fmt: skip
+        ) + kept  # fmt: skip
         if self._ending:
             data += "\n".join(self._ending).encode()
         try:

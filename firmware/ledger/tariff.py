@@ -2,7 +2,6 @@
 firmware.ledger.cost reckons with. Imported for that only, see firmware.let_go.
 
     data = tariff.check(payload["tariff"])      raises TariffError, which names the field
-    data = tariff.choose(defaults, evse_id, unix_ms, driver)
 
 **Numbers.** Prices and bounds come as JSON numbers. A whole one is exact; any other is taken with
 six significant digits and at most six decimals, rounded half up: as much as the 24 bits of a
@@ -98,28 +97,6 @@ def check(tariff, kind="AC"):
             "TooManyElements",
         )
     return data
-
-
-def choose(defaults, evse_id, unix_ms, driver=None):
-    """The tariff of a transaction that begins at `unix_ms` (None: date unknown), or None.
-
-    The driver's wins, if there is one. Else of `defaults`, a list of (evse id, bytes), that of the
-    EVSE, else that of all (0), among those already valid: the one valid since the latest, and of
-    equals the one that stands last. While the date is unknown only those count that are valid at
-    once.
-    """
-    if driver is not None:
-        return driver
-    best = None
-    rank = (0, 0)
-    cost = _cost()
-    for evse, data in defaults:
-        since = cost.unpack(data[5 + data[4] :])[0]
-        valid = since == 0 if unix_ms is None else since * 1000 <= unix_ms
-        if valid and evse in (0, evse_id) and (evse, since) >= rank:
-            best = data
-            rank = (evse, since)
-    return best
 
 
 def micro(number, name="price"):

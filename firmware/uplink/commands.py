@@ -163,6 +163,10 @@ _ELSEWHERE = {
     "GetReport": "variable_commands",
     "TriggerMessage": "control_commands",
     "DataTransfer": "control_commands",
+    "SetDefaultTariff": "tariff_commands",
+    "GetTariffs": "tariff_commands",
+    "ClearTariffs": "tariff_commands",
+    "ChangeTransactionTariff": "tariff_commands",
 }
 
 
@@ -206,7 +210,7 @@ def check(value, shape, where="payload"):
                 raise CallError(
                     "PropertyConstraintViolation", "%s: expected %s" % (field, " or ".join(kind))
                 )
-        elif kind is str and len(found) > bound:
+        elif kind is str and bound is not None and len(found) > bound:
             raise CallError("PropertyConstraintViolation", "%s: longer than %d" % (field, bound))
         elif kind is int and bound is not None and found < bound:
             raise CallError("PropertyConstraintViolation", "%s: less than %d" % (field, bound))

@@ -18,6 +18,6 @@ def test_every_interpreter_gives_the_same_sums():
         for step in steps:
             state, mwh, ms = cost.step(data, state, 345, *step, most=10000000)
             check = crc32(str((mwh, ms)).encode(), check)
-        told = encode(bill.details(data, state, True)) + bill.text(data, state)
+        told = encode(tariffs.details(data, state, True)) + bill.total(data, state)
         check = crc32(data + state + told.encode(), check)
     assert check == 996943014, check

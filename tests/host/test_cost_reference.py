@@ -204,7 +204,7 @@ def test_random_sessions_cost_what_the_reference_says():
         assert session.total()[:2] == total, seed
         seen.add(session.total()[2])
         nothing += total == (0, 0)
-        details = json.loads(encode(bill.details(data, state, True)))
+        details = json.loads(encode(tariffs.details(data, state, True)))
         if seed % 10 == 0:
             problem = payload_problem("SetDefaultTariffRequest", {"evseId": 0, "tariff": given})
             assert problem is None, (seed, problem)

@@ -21,7 +21,11 @@ scenario = {"until_ms": 80000, "outlets": 2, "outlet": {"cable": %r}, "steps": [
     step(9000, "backend", message=[2, "list-1", "SendLocalList", {
         "versionNumber": 1, "updateType": "Full", "localAuthorizationList": [
             {"idToken": {"idToken": "0A0B0C0D", "type": "ISO14443"},
-             "idTokenInfo": {"status": "Accepted"}}]}])]}
+             "idTokenInfo": {"status": "Accepted"}}]}]),
+    step(500, "backend", message=[2, "list-2", "SetDefaultTariff", {
+        "evseId": 0, "tariff": {"tariffId": "T", "currency": "CNY",
+                                "energy": {"prices": [{"priceKwh": 1.5}]}}}]),
+    step(600, "answer", action="TransactionEvent", fields={"transactionLimit": {"maxCost": 9}})]}
 board = VirtualBoard(scenario, _File())
 station = Station(board, settings(**%r))
 hal.let_go(("firmware.wiring",))

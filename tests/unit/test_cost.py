@@ -52,9 +52,9 @@ def test_energy_and_tax():
     state = cost.begin(data, 0, START_MS)
     state, _, _ = cost.step(data, state, 0, START_MS, HOUR_MS, 10000000, True)
     assert cost.Cost(data, state).total() == (3000000, 3570000, "NormalCost")
-    assert bill.text(data, state) == "3.57 EUR"
+    assert bill.total(data, state) == "3.57 EUR"
     assert len(state) < 20
-    assert encode(bill.details(data, state, True)) == (
+    assert encode(tariffs.details(data, state, True)) == (
         '{"totalCost":{"currency":"EUR","energy":{"exclTax":3.000000,"inclTax":3.570000},'
         '"total":{"exclTax":3.000000,"inclTax":3.570000},"typeOfCost":"NormalCost"},'
         '"totalUsage":{"chargingTime":3600,"energy":10000.000,"idleTime":0}}'
@@ -84,7 +84,7 @@ def test_every_part_and_a_reservation():
     parts = cost.Cost(data, state).parts()
     assert [part[0] for part in parts] == [350000, 500000, EURO, 3500000, 600000, EURO]
     assert parts[0][1] == 700000
-    told = json.loads(encode(bill.details(data, state, True)))
+    told = json.loads(encode(tariffs.details(data, state, True)))
     assert told["totalUsage"]["reservationTime"] == 900
     assert told["totalUsage"]["idleTime"] == 900
     assert sorted(told["totalCost"]) == [
@@ -312,11 +312,11 @@ def test_without_a_date_what_needs_it_is_left_out_and_said():
     state = cost.step(data, b"", 0, None, HOUR_MS, 1000000, True)[0]
     state = cost.step(data, state, 0, START_MS, HOUR_MS, 1000000, True)[0]
     assert cost.Cost(data, state).total()[0] == 6 * EURO
-    told = bill.details(data, state, False)
+    told = tariffs.details(data, state, False)
     assert told["failureToCalculate"] is True and "date" in told["failureReason"]
     data = tariff.check(_tariff(energy=_energy((1, {"minEnergy": 1}))))
     state = cost.step(data, b"", 0, None, HOUR_MS, 1000000, True)[0]
-    assert "failureToCalculate" not in bill.details(data, state, False)
+    assert "failureToCalculate" not in tariffs.details(data, state, False)
 
 
 def test_text_in_the_smallest_unit_of_the_currency():
@@ -326,8 +326,8 @@ def test_text_in_the_smallest_unit_of_the_currency():
         given = _tariff(energy=_energy((1.2345, {})), currency=currency)
         data = tariff.check(given)
         state = cost.step(data, b"", 0, START_MS, HOUR_MS, 1004050, True)[0]
-        assert bill.text(data, state) == text
-    assert bill.text(data, b"") == "0.00 cny"
+        assert bill.total(data, state) == text
+    assert bill.total(data, b"") == "0.00 cny"
 
 
 def test_a_balance_is_left_until_it_is_used_up():
@@ -471,25 +471,6 @@ def test_bytes_that_are_no_tariff():
     data = tariff.check(_tariff(energy=_energy((1, {}))))
     for bad in (b"", b"\2" + data[1:], data[:-5], data[:3], b"\1EUR\xff"):
         raises(ValueError, cost.Cost, bad)
-
-
-def test_which_tariff_holds():
-    def at(tariff_id, **more):
-        return tariff.check(_tariff(tariffId=tariff_id, **more))
-
-    later = at("C", validFrom="2026-01-01T01:00:00+01:00")
-    latest = at("D", validFrom="2026-01-02T00:00:00Z")
-    a, b, driver = at("A"), at("B"), at("E")
-    defaults = [(0, a), (0, latest), (0, later), (2, b)]
-    assert tariff.choose([], 1, START_MS) is None
-    assert tariff.choose(defaults, 1, START_MS - 1) is a
-    assert tariff.choose(defaults, 1, None) is a
-    assert tariff.choose(defaults, 1, START_MS) is later
-    assert tariff.choose(defaults, 1, START_MS + DAY_MS) is latest
-    assert tariff.choose(defaults, 2, START_MS + DAY_MS) is b
-    assert tariff.choose(defaults, 2, START_MS, driver) is driver
-    assert tariff.choose([(3, b)], 2, START_MS) is None
-    assert cost.Cost(driver).tariff_id == "E"
 
 
 def test_numbers_become_millionths():

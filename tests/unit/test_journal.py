@@ -467,8 +467,8 @@ def test_foreign_content_and_other_formats_are_formatted_and_said():
     for content, text in (
         (b"\xa5" * 8192, "foreign"),
         (bytes([i * i & 255 for i in range(8192)]), "foreign"),
-        (_other(b"VPJ2", 8192), "another format or size"),
-        (_other(b"VPJ1", 32768), "another format or size"),
+        (_other(b"VPJ1", 8192), "another format or size"),
+        (_other(b"VPJ2", 32768), "another format or size"),
     ):
         pile = Pile()
         pile.chip.memory[:] = content
@@ -557,7 +557,7 @@ def test_a_board_without_memory_has_ram():
         assert len(cells) == outlets + 1 and not board.said
         assert journal.append(b"abc") == 1 and journal.read(1) == b"abc"
         for i, cell in enumerate(cells):
-            cell.save(bytes([i]) * (160 if i < outlets else 64))
+            cell.save(bytes([i]) * (320 if i < outlets else 64))
         assert [cell.load()[0] for cell in cells] == list(range(outlets + 1))
     board = Board(Memory(emulation.Fm24(16)), Kept({}))
     journal, cells = durable.open(board, 1, lambda: False)
@@ -575,7 +575,7 @@ def test_a_board_that_gets_outlets_keeps_what_it_had():
         assert len(pile.cells) == outlets + 1 and not pile.missing()
         assert pile.cells[0].load() == b"first" and pile.cells[-1].load() == b"station"
         assert outlets < 5 or "in RAM" in pile.said()[0]
-        pile.cells[outlets - 1].save(b"first" if outlets == 1 else b"x" * 160)
+        pile.cells[outlets - 1].save(b"first" if outlets == 1 else b"x" * 320)
 
 
 def test_sizes_of_memories():

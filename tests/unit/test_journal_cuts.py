@@ -112,7 +112,7 @@ def _script(rounds, seed):
             driven[0] = True
             for _ in range(3 + random.below(4)):
                 append()
-                save(n % _OUTLETS, 160)
+                save(n % _OUTLETS, 320)
                 tick(20)
             driven[0] = False
             append()

@@ -351,20 +351,16 @@ def test_nobody_stays_let_in_nor_named_where_memory_ran_out():
     assert "idToken" not in started and session.tx and not session.authorised
 
 
-class _Spent:
-    # A budget whose sum there is no memory for.
-    limits = (0, 0, 0)
-
-    def tick(self, session):
-        pass
-
-    def total(self, session):
-        raise MemoryError()
-
-
 def test_what_cannot_be_summed_up_has_one_end_all_the_same():
     trace, station = simulate(20000, charging())
-    station.sessions[0].budget = _Spent()
+    append = station.journal.append
+
+    def no_summary(data):
+        if data[0] == 2:
+            raise MemoryError()
+        return append(data)
+
+    station.journal.append = no_summary
     station.sessions[0].stop("Local", "StopAuthorized")
     station.board._simulate(station, 30000000)
     assert station.sessions[0].free and not station.errors
