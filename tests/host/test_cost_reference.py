@@ -6,6 +6,7 @@ import functools
 import itertools
 import json
 import struct
+import sys
 from datetime import datetime, timedelta, timezone
 from decimal import Decimal
 from fractions import Fraction
@@ -17,7 +18,7 @@ from firmware import clock
 from firmware.ledger import bill, cost, tariff
 from firmware.uplink.ocpp import encode
 from hal.virtual.random import Random
-from tests import tariffs
+from tests import pile, tariffs
 from tools.host import half_hours
 from tools.host.ocpp_schemas import FORMATS, payload_problem, validator
 
@@ -213,6 +214,44 @@ def test_random_sessions_cost_what_the_reference_says():
         assert half_up(exact(details["totalCost"]["total"]["inclTax"])) == total[1]
     assert seen == {"NormalCost", "MinCost", "MaxCost"}
     assert nothing < SESSIONS // 4
+
+
+TABLE = ["valley"] * 14 + ["flat"] * 3 + ["peak"] * 7 + ["flat"] * 24
+
+
+def test_a_session_over_a_price_border_costs_what_the_reference_says(monkeypatch):
+    # It is 08:29 in China when it begins; each step of the reckoning is told.
+    monkeypatch.setattr(sys.modules[__name__], "UTC_OFFSET_MIN", 480)
+    prices = {"peak": (9000, 8000), "flat": (6500, 5000), "valley": (3000, 2500)}
+    given = half_hours.tariff(TABLE, prices, "CN")
+    given["energy"]["taxRates"] = [{"type": "VAT", "tax": 6}]
+    message = [2, "m", "SetDefaultTariff", {"evseId": 1, "tariff": given}]
+    steps = [pile.step(0, "clock", jump_s=1740), pile.step(600, "backend", message=message)]
+    steps += pile.charging(pile.step(110000, "unplug"))
+    config = pile.settings(utc_offset_min=480, running_cost_interval_s=7)
+    trace, _ = pile.simulate(120000, steps, config)
+    events = trace.messages("TransactionEvent")
+    for event in events:
+        assert payload_problem("TransactionEventRequest", event) is None, event
+    told = [event for event in events if "costDetails" in event]
+    assert len(told) == 16 and told[-1]["eventType"] == "Ended"
+    now_ms = clock.parse(events[0]["timestamp"])
+    done = taken = 0
+    made = []
+    for event in told:
+        ms = clock.parse(event["timestamp"]) - now_ms
+        usage = event["costDetails"]["totalUsage"]
+        mwh = round(usage["energy"] * 1000)
+        made.append((now_ms + done, ms - done, mwh - taken, True, 0, 0))
+        done, taken = ms, mwh
+        parts, total = reference(given, made)
+        cost = event["costDetails"]["totalCost"]
+        assert half_up(exact(cost["total"]["exclTax"])) == total[0]
+        assert half_up(exact(cost["total"]["inclTax"])) == total[1]
+        assert half_up(exact(cost["energy"]["inclTax"])) == parts["energy"][1]
+    # Both prices were paid.
+    assert taken * 1.15 < total[0] < taken * 1.7
+    assert payload_problem("SetDefaultTariffRequest", message[3]) is None
 
 
 def test_reservations_cost_what_the_reference_says():

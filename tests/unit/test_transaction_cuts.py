@@ -105,12 +105,12 @@ class _Pile:
             session.tick(self.now_ms)
 
 
-def _live(pile, session, wall):
+def _live(pile, session, wall, limits=None):
     # A transaction of 40 s at 7.2 kW; 2 Wh a second.
     pile.plugged = True
     pile.charging_state = 1
     pile.run(session, wall, 2000)
-    session.start("TOKEN", "ISO14443")
+    session.start("TOKEN", "ISO14443", limits=limits)
     pile.energised = True
     pile.charging_state = 2
     pile.run(session, wall, 40000, 7200000)
@@ -144,7 +144,7 @@ def _judge(journal, flowed_mwh):
     return len(told)
 
 
-def _cuts(resume, signs=None, judge=_judge):
+def _cuts(resume, signs=None, judge=_judge, limits=None, step=_STEP):
     """The power is cut after each so many bytes, and once more while the pile recovers. How many
     cuts there were.
     """
@@ -153,17 +153,17 @@ def _cuts(resume, signs=None, judge=_judge):
     session, journal, wall = pile.boot(resume)
     fresh = bytes(memory.data)
     memory.left = 1 << 30
-    _live(pile, session, wall)
+    _live(pile, session, wall, limits)
     written = (1 << 30) - memory.left
     assert _judge(journal, pile.mwh) == 1
     tried = 0
-    for n in range(0, written, _STEP):
+    for n in range(0, written, step):
         memory.data[:] = fresh
         memory.left = 1 << 30
         session, journal, wall = pile.boot(resume)
         memory.left = n
         try:
-            _live(pile, session, wall)
+            _live(pile, session, wall, limits)
             memory.left = 1 << 30
             assert _judge(journal, pile.mwh) == 1
             continue
@@ -213,3 +213,50 @@ def test_an_end_that_waits_for_its_receipt_is_told_once_after_cuts_at_any_byte()
         assert _cuts(False, {"named": True}, _judge_receipts) > 2000 // _STEP
     finally:
         recovery.bounds.sign = before
+
+
+def _judge_costs(journal, flowed_mwh):
+    # At 2 a kWh, and 5 to start with: 1 mWh costs 2 micro.
+    _judge(journal, flowed_mwh)
+    first = {}
+    billed = {}
+    for number in range(journal.first, journal.next):
+        record = journal.read(number)
+        if record and record[0] == 1:
+            fields = events.fields(record)
+            if fields[9]:
+                first.setdefault(fields[7], fields[9][0])
+            if fields[0] & 3 == 2:
+                taken = fields[9][0] - first[fields[7]]
+                due = events.cost(fields[10][6])
+                # Nothing flowed yet where the start is all that the journal has.
+                assert due == (5000000 + 2 * taken, "CNY") or not (due or taken), (due, taken)
+                billed[fields[7]] = due[0] if due else 0
+        elif record and record[0] == 2:
+            tx = int.from_bytes(record[15:19], "little")
+            assert billed[tx] == int.from_bytes(record[57:65], "little")
+
+
+def _priced():
+    from firmware.ledger import tariff
+
+    given = {"tariffId": "T", "currency": "CNY", "energy": {"prices": [{"priceKwh": 2}]}}
+    given["fixedFee"] = {"prices": [{"priceFixed": 5}]}
+    return {"tariff": tariff.check(given), "max_cost": 9000000, "running_s": 15}
+
+
+def test_a_cost_is_that_of_the_energy_told_after_cuts_at_any_byte():
+    # To import anew what is let go of would take minutes.
+    from firmware.ledger import bill, budget, session
+
+    modules = (bill, bounds, budget, events, session)
+    before = [module.let_go for module in modules]
+    try:
+        for module in modules:
+            module.let_go = len
+        for resume in (False, True):
+            assert _cuts(resume, None, _judge_costs, _priced(), 4 * _STEP + 1) > 500 // _STEP
+    finally:
+        for module, let_go in zip(modules, before):
+            module.let_go = let_go
+            let_go(module.__name__)
