@@ -65,7 +65,7 @@ def told(text):
 
     `chargingPeriods` is left out: their number has no bound. What a tariff has not is left out.
     """
-    data = a2b_base64(text)
+    data = a2b_base64(text.encode())
     end = max(1, data[0])
     currency = str(data[1:4], "utf-8") if data[0] else ""
     numbers = iter(_cost().unpack(data[end:]))

@@ -144,10 +144,6 @@ class Budget:
         limits = (0, 0, 0) if costs else self.limits
         return _module("bill").text(limits, self.tariff, self._state if costs else None, ended)
 
-    def total(self):
-        """What is due now, with tax, such as "1.23 EUR"; None without a tariff."""
-        return _module("bill").total(self.tariff, self._state) if self.tariff else None
-
     def kept(self, session):
         """As bytes, of which the first says how many follow."""
         since_ms = session.wall.uptime_ms - self._from_ms if self.tariff else 0
