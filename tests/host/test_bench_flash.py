@@ -274,6 +274,11 @@ def test_each_board_gets_what_it_needs(name):
     spec = build.load_board(name)[1]
     names = build.modules(spec)
     assert {"boot", "main", "firmware.station", "hal.installed", "umqtt.simple"} <= set(names)
+    # All of firmware, whether by a statement or by a name that is put together.
+    firmware = build.REPO / "firmware"
+    every = {".".join(("firmware", *path.relative_to(firmware).with_suffix("").parts))
+             for path in firmware.rglob("*.py") if path.stem != "__init__"}
+    assert every <= set(names)
     layers = {layer for layer in build.LAYERS.values() if layer in names}
     assert layers == {build.LAYERS[spec["mcu"]]}
     assert not any(name.startswith("hal.roles") for name in names)

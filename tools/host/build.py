@@ -74,6 +74,10 @@ def modules(spec):
     """The names of the modules that the board `spec` may load, umqtt's among them."""
     others = {layer for mcu, layer in LAYERS.items() if mcu != spec["mcu"]}
     names = ["boot", "main", *_FROM_THE_BENCH]
+    # Those that the doorman and the commands import by a name that they put together.
+    for room, files in (("access", "*.py"), ("uplink", "*_commands.py")):
+        for path in sorted((REPO / "firmware" / room).glob(files)):
+            names.append("firmware.%s.%s" % (room, path.stem))
     if spec["mcu"] != "virtual":
         names += ["hal.chips." + chip["chip"] for _, chip, _ in board.chips(spec)]
         names += ["hal.mcu.network_" + link["kind"] for link in spec.get("network", ())]
