@@ -92,8 +92,8 @@ def start(session, token, token_type, group, remote_id, limits, reservation):
         if session.tx:
             session.event(UPDATED, trigger, False, session._asked)
             session._asked = ""
-            if limits and limits.get("tariff"):
-                change(session, limits["tariff"], limits.get("driver", False))
+            if limits:
+                _from_now_on(session, limits)
         elif points & session._starts:
             begin(session, trigger)
         elif session.journal.full:
@@ -108,6 +108,17 @@ def start(session, token, token_type, group, remote_id, limits, reservation):
         return False
     session._points = points
     return True
+
+
+def _from_now_on(session, limits):
+    # Who is authorised while a transaction is open may take no more than what he has.
+    if limits.get("tariff"):
+        change(session, limits["tariff"], limits.get("driver", False))
+    found = budget(session, limits)
+    if any(found.limits):
+        session.budget = session.budget or budget(session, {})
+        session.budget.limit(found.limits)
+        session.keep()
 
 
 def budget(session, limits):

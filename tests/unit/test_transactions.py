@@ -240,8 +240,8 @@ def test_values_at_the_clock_s_multiples_and_with_what_is_configured():
     assert len(periodic) == 2
 
 
-def _limited(until_ms, **limits):
-    trace, station = simulate(4000, [step(1000, "plug", r_ohm=882)])
+def _limited(until_ms, config=None, **limits):
+    trace, station = simulate(4000, [step(1000, "plug", r_ohm=882)], config)
     assert station.sessions[0].start("X", "Local", limits=limits)
     until_us = until_ms * 1000
     station.board.scenario["until_ms"] = until_ms
@@ -263,6 +263,15 @@ def test_an_energy_and_a_time_end_a_session():
             assert 50 <= taken <= 56  # 2 Wh a second, and a second until it stops
         else:
             assert 24 < float(ended["timestamp"][17:-1]) < 27
+
+
+def test_a_limit_holds_for_who_comes_to_a_transaction_that_is_open():
+    config = settings(tx_start="EVConnected")
+    trace, _ = _limited(60000, config, max_mwh=50000)
+    told = trace.messages("TransactionEvent")
+    assert told[0]["triggerReason"] == "CablePluggedIn"
+    assert "EnergyLimitReached" in [one["triggerReason"] for one in told]
+    assert 50 <= _value(told[-1]) - _value(told[0]) <= 56
 
 
 def test_a_balance_ends_a_session():
