@@ -212,8 +212,6 @@ def _sum_up(journal, found, reason, receipt):
     journal.append(events.summary(*who, found.start_mwh, found.mwh, reason, cost, receipt))
 
 
-
-
 class _Signing:
     # The end of a transaction that waits for its receipt: closes the session in the place of
     # bounds, and is let go of with it.
