@@ -5,6 +5,7 @@ Imported by that command only, while no station runs. Nothing is changed: the jo
 with a memory whose writes stay here.
 """
 
+from binascii import crc32
 from struct import unpack_from
 
 from micropython import const
@@ -13,6 +14,7 @@ from firmware.ledger import durable, events, history, recovery, refused
 
 _PAGE = const(64)
 _MAGIC = const(b"VPJ2")
+_HEADER = const(32)
 _AT = const(4)  # see firmware.commit
 
 
@@ -129,12 +131,12 @@ def _session(journal, record, wall, state):
 
 def _outlets(memory, say):
     # Of how many the memory has cells; None: it has no journal.
-    head = bytearray(21)
+    head = bytearray(_HEADER)  # as durable has it
     blank = True
     try:
-        for at in (0, min(memory.size, 1 << 16) - 32):
+        for at in (0, min(memory.size, 1 << 16) - _HEADER):
             memory.read(at, head)
-            if head[:4] == _MAGIC:
+            if head[:4] == _MAGIC and unpack_from("<I", head, 28)[0] == crc32(head[:28]):
                 return head[20]
             blank = blank and not any(head)
     except OSError as error:
