@@ -1,7 +1,7 @@
 """What mutants of the core and the outlet survived (tools/mutate.py), each caught here by name."""
 
 from firmware.outlet import ac
-from firmware.safety import core
+from firmware.safety import core, faults
 from tests.rig import Rig, V
 
 
@@ -408,6 +408,22 @@ def test_a_fault_that_stands_for_days_overflows_nothing():
         rig.core.tick(rig.now_ms)
     assert rig.lamps.faults == {"EmergencyStop"}
     assert len([cell for cell in rig.cells if cell > 200000]) <= 1
+
+
+def test_a_fault_that_comes_back_in_the_tick_after_it_cleared_takes_its_time_again():
+    rig = Rig()
+    rig.inputs.word = core.IN_DOOR
+    rig.run(200)
+    assert rig.cells[core.STANDING] & faults.DOOR
+    rig.inputs.word = 0
+    while rig.cells[core.STANDING] & faults.DOOR:
+        rig.tick()
+    rig.inputs.word = core.IN_DOOR
+    ticks = 0
+    while not rig.cells[core.STANDING] & faults.DOOR:
+        rig.tick()
+        ticks += 1
+    assert 50 <= ticks <= 52  # of 2 ms
 
 
 def test_the_outlet_says_whether_it_is_energised_or_faulted():
