@@ -89,6 +89,22 @@ class Lines:
                 found.append(line["message"][3])
         return found
 
+    def transactions(self):
+        """The events by transaction, in order; none is missing, and energies never fall."""
+        found = {}
+        for event in self.messages("TransactionEvent"):
+            found.setdefault(event["transactionInfo"]["transactionId"], []).append(event)
+        for told in found.values():
+            told.sort(key=lambda event: event["seqNo"])
+            assert [event["seqNo"] for event in told] == list(range(len(told)))
+            values = [
+                event["meterValue"][0]["sampledValue"][0]["value"]
+                for event in told
+                if "meterValue" in event
+            ]
+            assert values == sorted(values)
+        return found
+
     def answers(self):
         """The CALLRESULTs and CALLERRORs that the station gave, in order."""
         return [line["message"] for line in self.of("uplink") if line["message"][0] != 2]

@@ -8,23 +8,6 @@ from hal.virtual.random import Random
 from tests.pile import CARD, charging, settings, simulate, step
 
 
-def _events(trace):
-    """The events by transaction: from Started on without a gap, energies that never fall."""
-    found = {}
-    for event in trace.messages("TransactionEvent"):
-        found.setdefault(event["transactionInfo"]["transactionId"], []).append(event)
-    for told in found.values():
-        told.sort(key=lambda event: event["seqNo"])
-        assert [event["seqNo"] for event in told] == list(range(len(told)))
-        values = [
-            event["meterValue"][0]["sampledValue"][0]["value"]
-            for event in told
-            if "meterValue" in event
-        ]
-        assert values == sorted(values)
-    return found
-
-
 def _session(at_ms):
     """The steps of one, 20 s long."""
     return [
@@ -50,7 +33,7 @@ def _charged(trace, after_ms):
     """Whether a session has begun after that, and ended as it should."""
     told = [
         events
-        for events in _events(trace).values()
+        for events in trace.transactions().values()
         if events[0]["timestamp"] > "2026-01-01T00:%02d:%02d" % divmod(after_ms // 1000, 60)
     ]
     assert told and told[-1][0]["eventType"] == "Started", told
@@ -108,13 +91,13 @@ def test_flash_full_of_what_others_wrote():
 def test_a_full_flash_from_the_first_day_on():
     steps = [step(0, "flash")] + _session(5000) + _session(40000)
     trace, station = simulate(80000, steps, settings(receipts=1), tick_ms=20)
-    assert len(_events(trace)) == 2 and _charged(trace, 40000)
+    assert len(trace.transactions()) == 2 and _charged(trace, 40000)
     assert "28" in " ".join(_problems(trace, 0))
     # Once there is room what waits is written, but for what was told as lost.
     board = station.board
     board.store.fails = 0
     _cut_and_go_on(station, 140000, *_session(10000))
-    assert _charged(trace, 85000) and len(_events(trace)) == 3
+    assert _charged(trace, 85000) and len(trace.transactions()) == 3
     assert board.store.names("h") == ["h1"]
 
 
@@ -128,7 +111,7 @@ def test_a_date_that_jumps_in_the_middle_of_a_session():
         ) + _session(1310000)
         config = settings(sample_interval_s=100, aligned_interval_s=900)
         trace, station = simulate(1450000, steps, config, tick_ms=100)
-        found = list(_events(trace).values())
+        found = list(trace.transactions().values())
         assert [told[-1]["transactionInfo"].get("stoppedReason") for told in found] == [
             "EVDisconnected",
             "EVDisconnected",
@@ -148,7 +131,7 @@ def test_a_date_that_is_garbage_changes_nothing():
     for text in ("", "0000-00-00T00:00:00Z", 7, {"a": 1}):
         steps = charging(step(2500, "date", text=text), step(320000, "unplug"))
         trace, station = simulate(420000, steps, tick_ms=100)
-        assert len(_events(trace)) == 1 and not trace.of("error")
+        assert len(trace.transactions()) == 1 and not trace.of("error")
         assert "expected a date-time" in trace.of("backend")[0]["problem"]
         (told,) = history.sessions(station.board.store, print)
         assert 315 <= told["seconds"] <= 320
