@@ -126,7 +126,7 @@ class Station:
             if not self.backend.ready:
                 self._reported[i] = ""  # told anew: nobody knows what a lost line has carried
             elif status != self._reported[i] and self.backend.outbox.add(
-                "StatusNotification", self._status, (i + 1, status, self.wall.uptime_ms)
+                "StatusNotification", self.status, (i + 1, status, self.wall.uptime_ms)
             ):
                 self._reported[i] = status
 
@@ -139,7 +139,8 @@ class Station:
             return "Occupied"
         return "Reserved" if self.cards.reserved(i + 1) else "Available"
 
-    def _status(self, report):
+    def status(self, report):
+        """The StatusNotification of `report`: (evse, connectorStatus, uptime in ms)."""
         evse_id, status, uptime_ms = report
         return {
             "timestamp": self.wall.text(uptime_ms),

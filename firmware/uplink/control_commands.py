@@ -45,11 +45,16 @@ def _trigger(backend, payload, fresh):
     if evse_id > count:
         return _rejected("UnknownEvse")
     numbers = [evse_id - 1] if evse_id else range(count)
+    said = []
     if what == "StatusNotification":
         station = backend.doorman.station
-        said = [_add(backend, what, _status, (station, i)) for i in numbers]
+        now_ms = station.wall.uptime_ms
+        for i in numbers:
+            report = i + 1, station.connector(i), now_ms
+            said.append(backend.outbox.add(what, station.status, report))
     elif what == "MeterValues":
-        said = [_add(backend, what, _values, backend.sessions[i]) for i in numbers]
+        for i in numbers:
+            said.append(backend.outbox.add(what, _values, backend.sessions[i]))
     elif what == "TransactionEvent":
         sessions = [backend.sessions[i] for i in numbers if backend.sessions[i].tx]
         if not sessions:
@@ -58,28 +63,14 @@ def _trigger(backend, payload, fresh):
             session.event(1, "Trigger", True)
         return {"status": "Accepted"}
     elif what == "Heartbeat":
-        said = [_add(backend, what, _nothing, None, backend._beaten)]
+        said.append(backend.outbox.add(what, _nothing, None, backend._beaten))
     elif what in ("FirmwareStatusNotification", "LogStatusNotification"):
-        said = [_add(backend, what, _idle)]
+        said.append(backend.outbox.add(what, _idle))
     elif what == "BootNotification":
         return _rejected("NotNeeded")  # the last one was accepted
     else:
         return {"status": "NotImplemented"}
     return {"status": "Accepted"} if all(said) else _rejected("Busy")
-
-
-def _add(backend, action, build, argument=None, on_result=None):
-    return backend.outbox.add(action, build, argument, on_result)
-
-
-def _status(argument):
-    station, i = argument
-    return {
-        "timestamp": station.wall.text(station.wall.uptime_ms),
-        "connectorStatus": station.connector(i),
-        "evseId": i + 1,
-        "connectorId": 1,
-    }
 
 
 def _values(session):

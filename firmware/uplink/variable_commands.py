@@ -47,8 +47,7 @@ def _get(backend, payload, fresh):
         if entry:
             found = variables.value(station, entry, evse_id)
             if found is None:
-                result["attributeStatus"] = "Rejected"
-                result["attributeStatusInfo"] = {"reasonCode": "WriteOnly"}
+                _refuse(result, "WriteOnly")
             else:
                 result["attributeValue"] = found
         results.append(result)
@@ -69,9 +68,10 @@ def _set(backend, payload, fresh):
                     why = variables.change(station, entry, given["attributeValue"])
                 except OSError:
                     why = "NotKept"
-            result["attributeStatus"] = "Rejected" if why else "RebootRequired"
             if why:
-                result["attributeStatusInfo"] = {"reasonCode": why}
+                _refuse(result, why)
+            else:
+                result["attributeStatus"] = "RebootRequired"
         results.append(result)
     return {"setVariableResult": results}
 
@@ -91,6 +91,11 @@ def _result(given, status):
         if name in given:
             result[name] = given[name]
     return result
+
+
+def _refuse(result, why):
+    result["attributeStatus"] = "Rejected"
+    result["attributeStatusInfo"] = {"reasonCode": why}
 
 
 def _base(backend, payload, fresh):
