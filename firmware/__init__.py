@@ -7,6 +7,15 @@ import sys
 VERSION = "0.1.0"
 
 
+def borrow(name):
+    """The module of this name in this package, for as long as the caller holds it."""
+    try:
+        __import__(name)
+        return sys.modules[name]
+    finally:
+        let_go(name)
+
+
 def let_go(name):
     """Forget the module `name` of this package, right after it was imported: who still holds it
     can use it, then its memory is free.

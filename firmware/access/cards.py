@@ -2,9 +2,7 @@
 whatever follows from it, is in modules that are imported for that and let go of.
 """
 
-import sys
-
-from firmware import let_go
+from firmware import borrow, let_go
 
 
 class Doorman:
@@ -47,12 +45,9 @@ class Doorman:
 
     def get(self, name):
         """The module `name` of this room, for as long as the caller holds it."""
-        name = "firmware.access." + name
         try:
-            __import__(name)
-            return sys.modules[name]
+            return borrow("firmware.access." + name)
         finally:
-            let_go(name)
             let_go("firmware.access.entries")  # which most of them import
 
     def digest(self, token):

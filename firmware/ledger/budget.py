@@ -17,12 +17,11 @@ The tariff's record, of the kind 7, is evse u8 and the bytes of the tariff. It i
 it has become old, so that it does not keep the journal from being let go of.
 """
 
-import sys
 from struct import calcsize, pack, unpack_from
 
 from micropython import const
 
-from firmware import let_go
+from firmware import borrow
 from firmware.ledger.session import UPDATED
 
 _KEPT = "<QIQIBQIhI"
@@ -214,9 +213,4 @@ def restored(kept, journal, unix_ms, mwh, now_ms):
 
 
 def _module(name):
-    name = "firmware.ledger." + name
-    try:
-        __import__(name)
-        return sys.modules[name]
-    finally:
-        let_go(name)
+    return borrow("firmware.ledger." + name)

@@ -4,11 +4,9 @@ for each request anew and let go of, see firmware.let_go.
 Payloads are checked against shapes, small tables of the fields that the schema names.
 """
 
-import sys
-
 from micropython import const
 
-from firmware import let_go
+from firmware import borrow
 from firmware.clock import parse
 from firmware.uplink.ocpp import CallError
 
@@ -70,12 +68,7 @@ def _elsewhere(action):
     # The table with an action that has a module of its own, imported for it only.
     if action not in _ELSEWHERE:
         return _ACTIONS
-    name = "firmware.uplink." + _ELSEWHERE[action]
-    try:
-        __import__(name)
-        return sys.modules[name].ACTIONS
-    finally:
-        let_go(name)
+    return borrow("firmware.uplink." + _ELSEWHERE[action]).ACTIONS
 
 
 def _fresh(backend, payload, replayed):
