@@ -101,10 +101,15 @@ def test_a_directory_that_cannot_be(tmp_path):
 
 
 def real_session(out, *more):
-    """Run the command as a user does; returns run.json's object."""
-    started = time.monotonic()
-    done = subprocess.run([*PILE, "run", "--no-view", "--out", out, *more],
-                          capture_output=True, text=True, timeout=90, check=False)
+    """Run the command as a user does; returns run.json's object. What a session says that this
+    computer held up is tried again: a pile that is late by itself is so each time.
+    """
+    for _ in range(3):
+        started = time.monotonic()
+        done = subprocess.run([*PILE, "run", "--no-view", "--out", out, *more],
+                              capture_output=True, text=True, timeout=90, check=False)
+        if "this computer held it up" not in done.stdout + done.stderr:
+            break
     assert done.returncode == 0, done.stdout + done.stderr
     assert time.monotonic() - started < 60
     assert (out / "session.png").read_bytes().startswith(b"\x89PNG")
