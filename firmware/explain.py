@@ -2,6 +2,7 @@
 
 from micropython import const
 
+from firmware import borrow
 from firmware.safety.core import (
     CURRENT_MA,
     DRIVE,
@@ -114,14 +115,14 @@ def explain(station, i):
     elif ma + _TOLERANCE_MA < offered:
         add("vehicle", "the vehicle takes %s of the %s on offer" % (_amps(ma), _amps(offered)))
 
-    for limit in outlet.limits.explain():
+    for limit in borrow("firmware.energy.reasons").explain(outlet.limits):
         most = limit["max_ma"]
         if most < place.max_ma:
             text = "at most %s: %s" % (_amps(most), limit["reason"])
             if most < _MIN_MA:
                 text += "; a vehicle needs %s" % _amps(_MIN_MA)
             add(limit["source"], text)
-            told[-1]["age_s"] = outlet.limits.age_s(limit["source"])
+            told[-1]["age_s"] = limit["age_s"]
     if driven and offered and offered + _TOLERANCE_MA < c[OFFERED_MA]:
         add("outlet", "the offer is %s, and may change every 5 s" % _amps(offered))
     if not told and not (driven and ma + 2 * _TOLERANCE_MA >= place.max_ma):

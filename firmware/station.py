@@ -2,6 +2,7 @@
 it together.
 """
 
+from firmware import borrow
 from firmware.clock import WallClock
 from firmware.safety.core import CLOSINGS, DRIVE, ERRORS, LEASE, TICKS
 
@@ -119,7 +120,7 @@ class Station:
                 self._record(
                     "limit",
                     offered_ma=outlet.offered_ma,
-                    reasons=outlet.limits.explain(),
+                    reasons=borrow("firmware.energy.reasons").explain(outlet.limits),
                     **({"outlet": i + 1} if i else {}),
                 )
             status = self.connector(i)

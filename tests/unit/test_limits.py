@@ -1,5 +1,6 @@
 """Limits are leases: the least one holds, an expired one falls to its fallback."""
 
+from firmware.energy import reasons
 from firmware.energy.limits import BACKEND, BOARD, CABLE, Limits
 
 
@@ -9,11 +10,12 @@ def test_the_least_limit_holds_and_is_explained():
     limits.set(CABLE, 20000, "cable of 20 A")
     limits.set(BACKEND, 16000, "charging profile 7")
     assert limits.effective_ma() == 16000
-    assert [bound["source"] for bound in limits.explain()] == ["backend", "cable", "board"]
-    assert limits.explain()[0] == {
+    assert [bound["source"] for bound in reasons.explain(limits)] == ["backend", "cable", "board"]
+    assert reasons.explain(limits)[0] == {
         "source": "backend",
         "max_ma": 16000,
         "reason": "charging profile 7",
+        "age_s": 0,
     }
 
 

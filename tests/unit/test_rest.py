@@ -1,5 +1,6 @@
 """Neither a wavering limit nor a hand at a switch makes an outlet chatter."""
 
+from firmware.energy import reasons
 from firmware.energy.limits import REST, SITE, Limits
 from firmware.outlet.rest import Rest
 
@@ -38,7 +39,7 @@ def test_a_limit_below_6_a_pauses_for_the_configured_time():
     assert outlet.run(1000, 5999) == 0
     outlet.limits.set(SITE, 32000, "test")
     assert 298000 <= outlet.until_offered() <= 301000
-    assert outlet.limits.explain()[0]["source"] == "board"
+    assert reasons.explain(outlet.limits)[0]["source"] == "board"
 
 
 def test_after_the_pause_the_limit_must_stay():
@@ -47,7 +48,7 @@ def test_after_the_pause_the_limit_must_stay():
     outlet.run(400000, 0)
     assert outlet.run(29000, 16000) == 0
     assert outlet.run(29000, 5000) == 0  # it wavers: from the beginning
-    assert outlet.limits.explain()[0]["reason"].startswith("a pause")
+    assert reasons.explain(outlet.limits)[0]["reason"].startswith("a pause")
     assert outlet.run(29000, 16000) == 0
     assert outlet.run(2000) == 16000
 
@@ -78,7 +79,7 @@ def test_thirty_closings_and_then_one_a_minute():
         assert outlet.run(40) == 32000  # what is closed stays closed
     outlet.energised = False
     assert outlet.run(40) == 0
-    assert "too often" in outlet.limits.explain()[0]["reason"]
+    assert "too often" in reasons.explain(outlet.limits)[0]["reason"]
     for _ in range(3):
         assert 55000 <= outlet.until_offered() <= 62000
         outlet.closings += 1
@@ -95,4 +96,4 @@ def test_no_pause_where_none_is_configured():
     outlet.run(1000)
     outlet.run(1000, 0)
     assert outlet.run(60, 16000) == 16000
-    assert outlet.limits._max_ma[REST] == 80000
+    assert outlet.limits.max_ma[REST] == 80000
