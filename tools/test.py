@@ -2,10 +2,11 @@
 
     test.py [--on STAGE] [PATH ...]
 
-STAGE is one of lint, cpython, micropython, webassembly, realtime; PATH narrows it to test files or
-directories (`FILE::test_name` too). With CI=true in the environment what is missing fails and is
-not skipped. While cpython runs, lint, micropython and webassembly run beside it; what follows the
-wall clock (realtime) has the machine for itself.
+STAGE is one of lint, cpython, micropython, webassembly, realtime, bench; PATH narrows it to test
+files or directories (`FILE::test_name` too). With CI=true in the environment what is missing fails
+and is not skipped. While cpython runs, lint, micropython and webassembly run beside it. What
+follows the wall clock, realtime and what mpremote does (bench), comes after that, side by side:
+it waits more than it works.
 """
 
 import argparse
@@ -28,6 +29,8 @@ REALTIME = [
     "tests/host/test_run.py",
     "tests/host/test_dial.py",
     "tests/host/test_line.py",
+]
+BENCH = [
     "tests/host/test_port.py",
     *sorted(str(p.relative_to(ROOT)) for p in ROOT.glob("tests/host/test_bench_*.py")),
 ]
@@ -42,11 +45,17 @@ def lint(paths):
 
 
 def cpython(paths):
-    return pytest(*(paths or ["tests", *(f"--ignore={path}" for path in LINT + REALTIME)]))
+    # On both cores: the last of the stages beside it ends long before this one.
+    elsewhere = [f"--ignore={path}" for path in LINT + REALTIME + BENCH]
+    return pytest(*(paths or ["-n", "2", "--dist", "worksteal", "tests", *elsewhere]))
 
 
 def realtime(paths):
     return pytest(*(paths or REALTIME))
+
+
+def bench(paths):
+    return pytest(*(paths or BENCH))
 
 
 def micropython(paths):
@@ -74,8 +83,8 @@ STAGES = {
     "micropython": micropython,
     "webassembly": webassembly,
     "realtime": realtime,
+    "bench": bench,
 }
-_BESIDE = ("lint", "micropython", "webassembly")
 _output = threading.Lock()
 
 
@@ -109,15 +118,18 @@ def run_all():
     """Runs every stage, as described above; returns {name: (worked, line)}."""
     results = {}
 
-    def beside():
-        for name in _BESIDE:
+    def beside(names):
+        for name in names:
             results[name] = run(name, STAGES[name](()), live=False)
 
-    other = threading.Thread(target=beside)
-    other.start()
-    results["cpython"] = run("cpython", cpython(()))
-    other.join()
-    results["realtime"] = run("realtime", realtime(()))
+    for name, others in (
+        ("cpython", ("lint", "micropython", "webassembly")),
+        ("realtime", ("bench",)),
+    ):
+        other = threading.Thread(target=beside, args=(others,))
+        other.start()
+        results[name] = run(name, STAGES[name](()))
+        other.join()
     return {name: results.get(name, (False, "did not run")) for name in STAGES}
 
 
@@ -151,7 +163,7 @@ def main():
         results["mosquitto"] = mosquitto()
         results.update(run_all())
     else:
-        for name in args.on or [name for name in STAGES if name != "realtime"]:
+        for name in args.on or [name for name in STAGES if name not in ("realtime", "bench")]:
             results[name] = run(name, STAGES[name](args.paths))
     print("\n== summary ==")
     for name, (worked, line) in results.items():
