@@ -20,6 +20,7 @@ import ast
 import functools
 import pathlib
 import shutil
+import threading
 
 from tools import short
 
@@ -233,13 +234,21 @@ def typed(text, wide=False):
     return "\n".join(lines)
 
 
+# CPython 3.11 counts the depth of all threads' trees in one place and fails when they mix: a
+# function among gc.callbacks, such as hypothesis has, lets another thread in while one is made.
+_one_at_a_time = threading.Lock()
+
+
 def copy(folder):
-    """Put the firmware's sources into `folder`, the tick as machine code of a 64-bit host."""
+    """Put the firmware's sources into `folder`, the tick as machine code of a 64-bit host. Threads
+    may do so at the same time.
+    """
     ignored = shutil.ignore_patterns("__pycache__")
     shutil.copytree(ROOT / "firmware", folder / "firmware", ignore=ignored)
     for module in MODULES:
         path = (folder / module.replace(".", "/")).with_suffix(".py")
-        path.write_text(typed(inlined(path.read_text(), keep=True), wide=True))
+        with _one_at_a_time:
+            path.write_text(typed(inlined(path.read_text(), keep=True), wide=True))
 
 
 def for_board(module, text, rp2040):

@@ -1,9 +1,13 @@
 """The tick made viper behaves as in bytecode: its own tests, on the typed sources."""
 
 import ast
+import concurrent.futures
+import gc
 import pathlib
 import shutil
 import subprocess
+import sys
+import time
 
 import pytest
 
@@ -182,3 +186,23 @@ def test_what_is_typed_passes_the_tests_of_the_control_path(tests, tmp_path):
         timeout=150,
     )
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+
+
+def test_threads_may_copy_at_the_same_time(tmp_path):
+    def give_way(*_):
+        time.sleep(0)
+
+    def copies(number):
+        for i in range(3):
+            viper.copy(tmp_path / f"{number}-{i}")
+
+    gc.callbacks.append(give_way)
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    try:
+        with concurrent.futures.ThreadPoolExecutor(4) as pool:
+            assert list(pool.map(copies, range(4))) == [None] * 4
+    finally:
+        sys.setswitchinterval(interval)
+        gc.callbacks.remove(give_way)
+    assert len(list(tmp_path.iterdir())) == 12
