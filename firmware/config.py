@@ -55,6 +55,8 @@ FIELDS = {
     "reservations": (int, 1, 0, 1),
     "master_pass_group": (str, "", 0, 255),  # whose tokens end every session and start none
     "free_vend": (int, 0, 0, 1),  # whoever plugs in is charged
+    # What the backend has taken out of service, see firmware/access/availability.py
+    "inoperative": (str, "", 0, 120),
     # So many refused cards (0: never mind), with less than refusals_s between two, and the reader
     # is answered slower, in the end by slow_s.
     "refusals": (int, 5, 0, 100),

@@ -138,6 +138,8 @@ def _access(station, i, add):
     if station.sessions[i].transaction_id is not None:
         add("access", "charging was ended")
     else:
+        if station.outlets[i].inoperative:
+            add("access", "the backend has taken the outlet out of service")
         add("access", "nobody is authorised: neither by a card nor by the backend")
         if station.cards.asked is not None:
             add("access", "a card is being checked: the backend has not answered yet")

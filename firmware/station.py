@@ -136,7 +136,11 @@ class Station:
         outlet = self.outlets[i]
         if outlet.faulted:
             return "Faulted"
-        if outlet.plugged:
+        plugged = outlet.plugged
+        # Who was let in before it was taken out of service keeps it.
+        if outlet.inoperative and not (outlet.authorised or plugged and self.sessions[i].tx):
+            return "Unavailable"
+        if plugged:
             return "Occupied"
         return "Reserved" if self.cards.reserved(i + 1) else "Available"
 

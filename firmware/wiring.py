@@ -117,7 +117,7 @@ def wire(station, board, config):
     station.needs.append(staged.needs)
     station.needs += [session.needs for session in sessions]
     station.cards = backend.doorman = opening.open(station, commits)
-    for name in ("opening", "entries", "prices", "reserve", "tokens", "update"):
+    for name in ("availability", "opening", "entries", "prices", "reserve", "tokens", "update"):
         let_go("firmware.access." + name)
     serials = config["meter_serial"].split(",")
     for i, session in enumerate(sessions):

@@ -97,7 +97,7 @@ class _Backend:
 
 
 class _Outlet:
-    plugged = faulted = authorised = False
+    plugged = faulted = authorised = inoperative = False
 
 
 class Session:
@@ -106,6 +106,7 @@ class Session:
     def __init__(self, door):
         self.outlet = _Outlet()
         self.token = self.group = self.who = self.ended = None
+        self.tx = 0
         self.free = True
         self._door = door
 

@@ -47,7 +47,7 @@ def present(door, token, kind, evse_id=0, remote_id=None, group=None):
         tell(door, "ignored", "another card waits for its plug")
     elif not free(door, evse_id) and not (by_card and _ends_others(door)):
         # A vehicle says who it is whoever has been let in before.
-        tell(door, "refused" if by_card else "ignored", "every outlet is in use")
+        tell(door, "refused" if by_card else "ignored", _taken(door))
     else:
         known = entries.look(door, digest)
         sure = False
@@ -104,7 +104,11 @@ def settle(door, who, said, why):
     _, _, evse_id, remote_id, _, asked_group = who
     status = said[0]
     group = said[1] or asked_group
-    running = [session for session in door.sessions if not session.free]
+    running = [
+        session
+        for session in door.sessions
+        if not session.free and (session.outlet.authorised or not session.outlet.inoperative)
+    ]
     by_card = not evse_id and remote_id is None
     text = door.config["master_pass_group"]
     master = text and group == door.digest(text)
@@ -133,8 +137,7 @@ def settle(door, who, said, why):
         elif status != "Accepted":
             refuse(door, why, by_card)
         elif not places:
-            busy = not free(door, evse_id)
-            tell(door, "refused", "every outlet is in use" if busy else "no outlet is for it")
+            tell(door, "refused", "no outlet is for it" if free(door, evse_id) else _taken(door))
         else:
             begun = True
             if plugged or len(places) == 1 or remote_id is not None:
@@ -167,6 +170,11 @@ def begin(door, who, group, evse_id):
 def free(door, evse_id=0):
     """The outlets (from 1) where somebody may be authorised."""
     return [i for i, session in enumerate(door.sessions, 1) if session.free and evse_id in (0, i)]
+
+
+def _taken(door):
+    out = any(session.outlet.inoperative for session in door.sessions)
+    return "every outlet is in use" + (" or out of service" if out else "")
 
 
 def _ends_others(door):

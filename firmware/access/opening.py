@@ -4,7 +4,7 @@ that stayed, a lambda too, would hold all of it.
 
 from micropython import const
 
-from firmware.access import entries, prices, reserve, tokens, update
+from firmware.access import availability, entries, prices, reserve, tokens, update
 from firmware.access.cards import Doorman
 
 _STAGED = const(6)  # kind of a record, see firmware.commit
@@ -47,6 +47,7 @@ def _staged(station, door):
     # than in flash.
     reserved = None
     journal = station.journal
+    settings = []
     try:
         for number in range(station.staged.needs(), journal.next):
             record = journal.read(number) or b"\0"
@@ -56,6 +57,9 @@ def _staged(station, door):
                 door.waiting.append(record[2:])
             elif record[0] == _STAGED and record[1] == prices.PRICES:
                 door.prices.append(record[2:])
+            elif record[0] == _STAGED:
+                settings.append(record)
     except OSError as error:
         door.record("error", problem="journal: %r" % error)
+    availability.restore(station, settings)
     return reserved

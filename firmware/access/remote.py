@@ -19,6 +19,9 @@ def start(door, token, kind, evse_id, remote_id, group):
         return "MasterPass"
     free = decide.free(door, evse_id)
     if not free:
+        asked = door.sessions[evse_id - 1 : evse_id] if evse_id else door.sessions
+        if all(one.outlet.inoperative and not one.tx for one in asked):
+            return "Inoperative"
         return "TxInProgress"
     if door.reservations:
         free = door.get("reserve").places(door, free, digest, group)

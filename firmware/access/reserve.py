@@ -25,12 +25,18 @@ def reserve(door, number, evse_id, digest, group, expires_s):
     taken = [kept[1] for kept in others if kept[1]]
     working = []
     free = []
+    out = []
     for i, session in enumerate(door.sessions, 1):
+        if session.outlet.inoperative:
+            out.append(i)
+            continue
         if session.outlet.faulted:
             continue
         working.append(i)
         if session.free and not session.outlet.plugged and i not in taken:
             free.append(i)
+    if evse_id in out or len(out) == len(door.sessions):
+        return "Unavailable"
     if not working or evse_id and evse_id not in working:
         return "Faulted"
     # One must be left for each who reserved any of them.

@@ -92,7 +92,8 @@ class Session:
     @property
     def free(self):
         """Whether somebody may be authorised here."""
-        return not (self.authorised or self._closing)
+        busy = self.authorised or self._closing
+        return not (busy or self.outlet.inoperative and not self.tx)
 
     @property
     def energy_mwh(self):
@@ -195,7 +196,8 @@ class Session:
             elif fell & _AUTHORISED and self._ending:
                 self.event(UPDATED, self._ending[1])
         self._points = points
-        if rose and points & self._starts and not self.tx:
+        held = self.tx or self.outlet.inoperative and not self.authorised
+        if rose and points & self._starts and not held:
             # The last of several that came at once is the one that was waited for.
             by_plug = rose & _CONNECTED and not rose & _TRANSFER
             try:

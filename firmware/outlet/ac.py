@@ -45,6 +45,7 @@ class AcOutlet:
         self._waiting_ms = 0
         self._last_ms = None
         self.authorised = False
+        self.inoperative = False  # the backend has taken it out of service: nobody is let in
         self.plugged = False
         self.departed = False  # a vehicle has left; stays until the ledger has taken note
         self.charging_state = IDLE

@@ -24,6 +24,7 @@ SIGNALS = (
     ("waiting", 0, 0, 255, 200, 1800, 0, 0),  # the pile holds back: limit, guard, start delay
     ("expecting", 255, 160, 0, 1000, 1000, 0, 0),  # authorised: plug in
     ("plugged", 255, 160, 0, 1000, 0, 0, 0),  # show a card, or unplug
+    ("unavailable", 255, 0, 0, 200, 2800, 0, 0),  # the backend has taken it out of service
     ("offline", 0, 255, 0, 200, 2800, 0, 0),  # free, but the backend cannot be asked
     ("free", 0, 255, 0, 1000, 0, 0, 0),
 )
@@ -38,8 +39,9 @@ _PAUSED = const(6)
 _WAITING = const(7)
 _EXPECTING = const(8)
 _PLUGGED = const(9)
-_OFFLINE = const(10)
-_FREE = const(11)
+_UNAVAILABLE = const(10)
+_OFFLINE = const(11)
+_FREE = const(12)
 
 _STEP_MS = const(100)
 _ANSWER_MS = const(3000)
@@ -109,6 +111,8 @@ class Signals:
             return self._answer
         if self.asking:
             return _ASKING
+        if outlet.inoperative and not outlet.authorised:
+            return _UNAVAILABLE
         state = outlet.charging_state
         if state == CHARGING:
             return _CHARGING

@@ -146,7 +146,8 @@ class Backend:
             else:
                 replayed = retain or dup or self.wall.uptime_ms < self._replay_until_uptime_ms
                 answer = self._serve(message, replayed)
-                self._answer([CALLRESULT, message[1], answer])
+                if answer is not None:
+                    self.answer(message[1], answer)
         except CallError as error:
             # OCPP-J allows 255; it may quote a field's name of any length.
             description = error.description[:255]
@@ -163,6 +164,10 @@ class Backend:
         finally:
             let_go("firmware.uplink.commands")
         return commands.serve(self, message, replayed)
+
+    def answer(self, message_id, payload):
+        """Answer the backend's request `message_id`: a handler does so later that gave None."""
+        self._answer([CALLRESULT, message_id, payload])
 
     def _answer(self, message):
         self._answers.append(encode(message).encode())

@@ -5,7 +5,12 @@ import json
 
 import pytest
 
-from firmware.uplink import access_commands, control_commands, variable_commands
+from firmware.uplink import (
+    access_commands,
+    control_commands,
+    outlet_commands,
+    variable_commands,
+)
 from tests import pile
 from tools.host import ocpp_schemas
 
@@ -60,7 +65,7 @@ def _kind(kind, bound, wanted, definitions, field):
 
 
 ACTIONS = {}
-for module in (access_commands, control_commands, variable_commands):
+for module in (access_commands, control_commands, outlet_commands, variable_commands):
     ACTIONS.update(module.ACTIONS)
 
 

@@ -19,7 +19,7 @@ class Light:
 
 class Outlet:
     charging_state = 0
-    authorised = False
+    authorised = inoperative = False
 
 
 class Line:
@@ -63,6 +63,9 @@ def test_each_line_of_the_table_has_its_condition():
         ("waiting", {"charging_state": 4}),
         ("plugged", {"charging_state": 1}),
         ("expecting", {"authorised": True}),
+        ("expecting", {"authorised": True, "inoperative": True}),
+        ("unavailable", {"inoperative": True}),
+        ("unavailable", {"inoperative": True, "charging_state": 1}),
         ("free", {}),
     ):
         found, _, names = shown(**given)
