@@ -2,10 +2,10 @@
 
 from micropython import const
 
-from firmware import let_go
+from firmware import borrow
 from firmware.ticks import diff
 from firmware.uplink.link import Link
-from firmware.uplink.ocpp import CALLERROR, CALLRESULT, CallError, decode, encode
+from firmware.uplink.ocpp import encode
 from firmware.uplink.outbox import Outbox
 
 TYPE_CHECKING = const(False)
@@ -47,6 +47,8 @@ class Backend:
         self.sessions = sessions
         self.upkeep = upkeep
         self.seen = []  # message ids of requests
+        self.refused = {}  # messages, by kind: see firmware.uplink.hostile
+        self._incoming = None
         self._record = record
         self._now_ms = 0
         self._answers = []
@@ -62,6 +64,7 @@ class Backend:
     def tick(self, now_ms):
         """Move what waits; call it from the main loop."""
         self._now_ms = now_ms
+        self._incoming = None
         self.link.tick(now_ms)
         if not self.link.up:
             return
@@ -105,6 +108,8 @@ class Backend:
     def _down(self, why):
         self._record("line", up=False, why=why)
         self.outbox.line_lost()
+        if why.startswith("protocol"):
+            borrow("firmware.uplink.hostile").note(self, "packet")
 
     def _boot(self, _):
         return self._who
@@ -133,43 +138,17 @@ class Backend:
             self._record("backend", problem=str(error))
 
     def _message(self, payload, retain, dup):
+        replayed = retain or dup or self.wall.uptime_ms < self._replay_until_uptime_ms
         try:
-            message = decode(payload)
-            # A malformed answer is none, and OCPP-J has no answer to answers: the CALL is sent
-            # again when it is overdue.
-            if message[0] == CALLRESULT:
-                if isinstance(message[2], dict):
-                    self.outbox.result(message[1], message[2])
-            elif message[0] == CALLERROR:
-                if isinstance(message[2], str):
-                    self.outbox.result(message[1], None, message[2])
-            else:
-                replayed = retain or dup or self.wall.uptime_ms < self._replay_until_uptime_ms
-                answer = self._serve(message, replayed)
-                if answer is not None:
-                    self.answer(message[1], answer)
-        except CallError as error:
-            # OCPP-J allows 255; it may quote a field's name of any length.
-            description = error.description[:255]
-            self._answer([CALLERROR, error.message_id, error.code, description, {}])
+            # Held until the next turn: answers come many at a time.
+            self._incoming = self._incoming or borrow("firmware.uplink.incoming")
+            self._incoming.take(self, payload, replayed)
         except Exception as error:
-            # An error of ours must not end the line; there may be no message to answer.
+            # An error of ours must not end the line.
             self._record("error", problem=repr(error))
 
-    def _serve(self, message, replayed):
-        try:
-            from firmware.uplink import commands
-        except Exception as error:  # no memory for it, or not whole on the board
-            raise CallError("InternalError", repr(error), message[1])
-        finally:
-            let_go("firmware.uplink.commands")
-        return commands.serve(self, message, replayed)
-
-    def answer(self, message_id, payload):
-        """Answer the backend's request `message_id`: a handler does so later that gave None."""
-        self._answer([CALLRESULT, message_id, payload])
-
-    def _answer(self, message):
+    def answer(self, message):
+        """Have the CALLRESULT or CALLERROR `message` sent, an array: the newest eight wait."""
         self._answers.append(encode(message).encode())
         del self._answers[:-_ANSWERS]
 

@@ -1,8 +1,4 @@
-"""The grammar of OCPP-J: arrays to text and back, and the right CALLERROR for what does not fit.
-
-Payloads are checked against shapes, small tables of the fields that the schema names. The
-vocabulary is OCPP 2.1.
-"""
+"""The grammar of OCPP-J: arrays to text. The way back is firmware.uplink.incoming."""
 
 import json
 
@@ -11,8 +7,6 @@ from micropython import const
 CALL = const(2)
 CALLRESULT = const(3)
 CALLERROR = const(4)
-
-_ID_LENGTH = const(36)  # messageId, OCPP-J 2.1
 
 
 class CallError(Exception):
@@ -62,30 +56,3 @@ def _quote(text):
             n -= 0x10000
             parts.append("\\u%04x\\u%04x" % (0xD800 | n >> 10, 0xDC00 | n & 0x3FF))
     return '"%s"' % "".join(parts)
-
-
-def decode(payload):
-    """The message in `payload` (bytes) as a list: [2, id, action, {}], [3, id, {}] or [4, id,
-    code, ...].
-
-    Raises CallError; its message_id is "-1" where none could be read.
-    """
-    try:
-        message = json.loads(str(payload, "utf-8"))
-    except (ValueError, RuntimeError):  # RuntimeError: nested beyond the stack
-        raise CallError("RpcFrameworkError", "expected a JSON array, found no JSON")
-    if not isinstance(message, list) or len(message) < 3:
-        raise CallError("RpcFrameworkError", "expected an array of at least three elements")
-    kind, message_id = message[0], message[1]
-    if not isinstance(message_id, str) or not 0 < len(message_id) <= _ID_LENGTH:
-        raise CallError(
-            "RpcFrameworkError", "expected a message id of 1 to 36 characters as second element"
-        )
-    if not isinstance(kind, int) or isinstance(kind, bool) or not CALL <= kind <= CALLERROR:
-        raise CallError("MessageTypeNotSupported", "expected message type 2, 3 or 4", message_id)
-    if kind == CALL:
-        if len(message) != 4 or not isinstance(message[2], str):
-            raise CallError("RpcFrameworkError", "expected [2, id, action, payload]", message_id)
-        if not isinstance(message[3], dict):
-            raise CallError("FormatViolation", "expected an object as payload", message_id)
-    return message

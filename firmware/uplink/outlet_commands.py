@@ -6,6 +6,7 @@ firmware.uplink.commands.
 from micropython import const
 
 from firmware.ticks import diff
+from firmware.uplink.ocpp import CALLRESULT
 
 _EVENT = const(1)  # kind of a record, see firmware.ledger.events
 _LOOKS = const(32)  # records of the journal that one request has looked at: each takes a ms
@@ -88,7 +89,7 @@ def _unlock(backend, payload, fresh):
             answer = _told("UnlockFailed")
         else:
             return True
-        backend.answer(message_id, answer)
+        backend.answer([CALLRESULT, message_id, answer])
         return False
 
     backend.doorman.chores.append(tick)

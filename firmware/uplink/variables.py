@@ -7,7 +7,7 @@ or small.
 
 import json
 
-from firmware import let_go
+from firmware import borrow, let_go
 
 try:
     from firmware import VERSION, config
@@ -57,6 +57,7 @@ VARIABLES = (
     ("SampledDataCtrlr", "TxUpdatedMeasurands", "", "measurands", "MemberList", BOTH),
     ("SecurityCtrlr", "BasicAuthPassword", "", "password", "string", WRITE),
     ("SecurityCtrlr", "Identity", "", "=identity", "string", READ),
+    ("SecurityCtrlr", "InvalidMessages", "", "=invalid", "integer", READ),
     ("SecurityCtrlr", "SecurityProfile", "", "=profile", "integer", READ),
     ("TxCtrlr", "EVConnectionTimeOut", "", "connection_timeout_s", "integer", BOTH),
     ("TxCtrlr", "StopTxOnEVSideDisconnect", "", "=yes", "boolean", READ),
@@ -203,6 +204,8 @@ def _told(station, what, evse_id):
         return station.board.outlets[evse_id - 1].phases
     if what == "=date":
         return station.wall.text(station.wall.uptime_ms)
+    if what == "=invalid":
+        return borrow("firmware.uplink.hostile").total(station.backend.refused)
     if what == "=bytes":
         return station.backend.link.max_payload
     return {

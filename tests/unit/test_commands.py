@@ -5,7 +5,7 @@ changes.
 import json
 import sys
 
-from firmware import let_go, uplink
+from firmware import borrow, let_go, uplink
 from tests.pile import CARD, charging, simulate, step
 
 _START = {"idToken": {"idToken": "APP-7", "type": "Central"}, "remoteStartId": 42}
@@ -209,10 +209,19 @@ def test_what_serves_a_request_is_there_for_that_only():
 
 
 def test_what_cannot_be_loaded_is_an_internal_error():
-    let_go("firmware.uplink.commands")
-    _, station = simulate(3000, [])
+    for name in ("commands", "incoming"):
+        let_go("firmware.uplink." + name)
+    trace, station = simulate(3000, [])
     request = json.dumps([2, "x", "RequestStartTransaction", _START]).encode()
     path = uplink.__path__
+    uplink.__path__ = ["nowhere"] if isinstance(path, list) else "nowhere"
+    try:
+        station.backend._message(request, False, False)
+    finally:
+        uplink.__path__ = path
+    assert not station.backend._answers and trace.of("error")  # it is sent again
+    # Where only what serves it cannot be loaded the backend hears of it.
+    station.backend._incoming = borrow("firmware.uplink.incoming")
     uplink.__path__ = ["nowhere"] if isinstance(path, list) else "nowhere"
     try:
         station.backend._message(request, False, False)

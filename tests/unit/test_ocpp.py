@@ -3,7 +3,8 @@
 import json
 
 from firmware.uplink.commands import check
-from firmware.uplink.ocpp import CallError, decode, encode
+from firmware.uplink.incoming import decode
+from firmware.uplink.ocpp import CallError, encode
 from tests.support import raises
 
 

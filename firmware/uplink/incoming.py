@@ -1,0 +1,214 @@
+"""What arrives from the backend, read with care: it may be anything. Imported when something does
+and let go of, see Backend._message.
+
+A message is looked through byte by byte before json.loads gets it, which on MicroPython takes text
+that is no JSON, and of two fields of one name the last. What is refused changes nothing, is
+answered by the CALLERROR that it earns where it may be a CALL, and is counted, see `refused`.
+"""
+
+import json
+
+from micropython import const
+
+from firmware import borrow
+from firmware.uplink.ocpp import CALL, CALLERROR, CALLRESULT, CallError
+
+_ID_LENGTH = const(36)  # messageId, OCPP-J 2.1
+_DEEPEST = const(16)  # arrays and objects in one another: a charging profile needs 9
+_FIELDS = const(64)  # of one object
+
+# What may come next.
+_VALUE = const(0)
+_FIRST = const(1)  # a value, or the array's end
+_NAME = const(2)
+_FIRST_NAME = const(3)  # or the object's end
+_COLON = const(4)
+_NEXT = const(5)  # a comma, or the end
+_OVER = const(6)
+
+
+class Bad(CallError):
+    """A message that is refused before anybody looks at its payload; `kind` in a word."""
+
+    def __init__(self, kind, code, description, message_id="-1"):
+        super().__init__(code, description, message_id)
+        self.kind = kind
+
+
+def take(backend, payload, replayed):
+    """Do what the message `payload` (bytes) asks for; `replayed`: it may be an old one."""
+    try:
+        message = decode(payload)
+        # A malformed answer is none, and OCPP-J has no answer to answers: the CALL is sent again
+        # when it is overdue.
+        if message[0] == CALLRESULT:
+            if isinstance(message[2], dict):
+                backend.outbox.result(message[1], message[2])
+        elif message[0] == CALLERROR:
+            if isinstance(message[2], str):
+                backend.outbox.result(message[1], None, message[2])
+        else:
+            answer = _serve(backend, message, replayed)
+            if answer is not None:
+                backend.answer([CALLRESULT, message[1], answer])
+    except CallError as error:
+        if isinstance(error, Bad):
+            refused(backend, error.kind)
+        # Nor may an answer, or what wants none, get one when it cannot be read.
+        if payload.lstrip()[:2] not in (b"[3", b"[4", b"[5", b"[6"):
+            # OCPP-J allows 255 characters; it may quote a field's name of any length.
+            description = error.description[:255]
+            backend.answer([CALLERROR, error.message_id, error.code, description, {}])
+
+
+def _serve(backend, message, replayed):
+    try:
+        return borrow("firmware.uplink.commands").serve(backend, message, replayed)
+    except CallError as error:
+        # What names things that this firmware does not know comes from an honest backend, too.
+        if error.code not in ("NotImplemented", "NotSupported", "InternalError"):
+            refused(backend, "payload")
+        raise
+    except Exception as error:  # no memory for it, not whole on the board, an error of ours
+        backend._record("error", problem=repr(error))
+        raise CallError("InternalError", repr(error), message[1])
+
+
+def refused(backend, kind):
+    """A message was refused: count it, and say so where it looks hostile."""
+    borrow("firmware.uplink.hostile").note(backend, kind)
+
+
+def decode(payload):
+    """The message in `payload` (bytes) as a list: [2, id, action, {}], [3, id, {}] or [4, id,
+    code, ...].
+
+    Raises Bad; its message_id is "-1" where none could be read.
+    """
+    message_id = _early_id(payload)
+    try:
+        text = str(payload, "utf-8")
+    except ValueError:
+        raise Bad("encoding", "RpcFrameworkError", "expected UTF-8", message_id)
+    kind, description = wrong(payload) or ("", "")
+    if kind:
+        code = "RpcFrameworkError" if kind == "syntax" else "FormatViolation"
+        raise Bad(kind, code, description, message_id)
+    try:
+        message = json.loads(text)
+    except (ValueError, RuntimeError):
+        raise Bad("syntax", "RpcFrameworkError", "expected JSON", message_id)
+    if not isinstance(message, list) or len(message) < 3:
+        raise _frame("RpcFrameworkError", "expected an array of at least three elements")
+    kind, message_id = message[0], message[1]
+    if not isinstance(message_id, str) or not 0 < len(message_id) <= _ID_LENGTH:
+        raise _frame(
+            "RpcFrameworkError", "expected a message id of 1 to 36 characters as second element"
+        )
+    if not isinstance(kind, int) or isinstance(kind, bool) or not CALL <= kind <= CALLERROR:
+        raise _frame("MessageTypeNotSupported", "expected message type 2, 3 or 4", message_id)
+    if kind == CALL:
+        if len(message) != 4 or not isinstance(message[2], str):
+            raise _frame("RpcFrameworkError", "expected [2, id, action, payload]", message_id)
+        if not isinstance(message[3], dict):
+            raise _frame("FormatViolation", "expected an object as payload", message_id)
+    return message
+
+
+def _frame(code, description, message_id="-1"):
+    return Bad("frame", code, description, message_id)
+
+
+def _early_id(data):
+    # The id of a CALL that cannot be read to its end, where it is plain.
+    if data[:4] == b'[2,"':
+        end = data.find(b'"', 4)
+        found = data[4:end]
+        if 0 < len(found) <= _ID_LENGTH and end > 0:
+            if all(32 <= c < 127 and c != 92 for c in found):
+                return str(found, "utf-8")
+    return "-1"
+
+
+def wrong(data):
+    """(kind, description) of what is wrong with the JSON text `data`: "syntax", "deep", "fields"
+    for too many of them, "twice" for two fields of one name. None: nothing, by and large; numbers
+    and words are left to json.loads.
+    """
+    names: list = []  # of each open object the fields that it has, None for an array
+    expected = _VALUE
+    n = len(data)
+    at = 0
+    while at < n:
+        c = data[at]
+        if c == 0x22:  # "
+            end = _end(data, at)
+            if not end or expected >= _COLON:
+                break
+            if expected >= _NAME:
+                name = data[at:end]
+                if b"\\" in name:
+                    try:
+                        name = json.loads(name)
+                    except ValueError:
+                        break
+                else:
+                    name = str(name[1:-1], "utf-8")
+                if name in names[-1]:
+                    return "twice", "a field stands there twice"
+                if len(names[-1]) >= _FIELDS:
+                    return "fields", "expected at most %d fields" % _FIELDS
+                names[-1].add(name)
+                expected = _COLON
+            else:
+                expected = _NEXT if names else _OVER
+            at = end
+            continue
+        at += 1
+        if c in b" \t\r\n":
+            continue
+        if c in b"{[":
+            if expected > _FIRST:
+                break
+            if len(names) >= _DEEPEST:
+                return "deep", "expected at most %d levels" % _DEEPEST
+            names.append(set() if c == 0x7B else None)
+            expected = _FIRST_NAME if c == 0x7B else _FIRST
+        elif c in b"}]":
+            first = _FIRST_NAME if c == 0x7D else _FIRST
+            if not names or expected not in (first, _NEXT) or (names[-1] is None) != (c == 0x5D):
+                break
+            names.pop()
+            expected = _NEXT if names else _OVER
+        elif c == 0x3A:  # :
+            if expected != _COLON:
+                break
+            expected = _VALUE
+        elif c == 0x2C:  # ,
+            if expected != _NEXT:
+                break
+            expected = _VALUE if names[-1] is None else _NAME
+        else:  # a number, true, false, null
+            if expected > _FIRST or c not in b"-0123456789tfn":
+                break
+            while at < n and data[at] in b"+-.0123456789Eaeflrsu":
+                at += 1
+            expected = _NEXT if names else _OVER
+    else:
+        if expected == _OVER:
+            return None
+    return "syntax", "expected JSON, found something else at byte %d" % at
+
+
+def _end(data, at):
+    # Where the text that begins at `at` is over; 0: nowhere.
+    end = at
+    while True:
+        end = data.find(b'"', end + 1)
+        if end < 0:
+            return 0
+        back = end
+        while data[back - 1] == 0x5C:
+            back -= 1
+        if (end - back) & 1 == 0:
+            return end + 1
