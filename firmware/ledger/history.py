@@ -20,6 +20,7 @@ from binascii import crc32
 
 from micropython import const
 
+from firmware.clock import DATED
 from firmware.ledger import events
 
 _MAGIC = const(0x5A)
@@ -159,8 +160,8 @@ def summarised(journal_id, record, wall):
     (
         _, flags, boot, time, evse_id, tx, token, began_boot, began_time, start_mwh, end_mwh, cost,
     ) = struct.unpack_from("<BBIqBI10sIqQQq", record)  # fmt: skip
-    dated = flags & events.DATED
-    began_dated = events.DATED if flags & events.START_DATED else 0
+    dated = flags & DATED
+    began_dated = DATED if flags & events.START_DATED else 0
     known = start_ms = end_ms = 0
     if wall.is_set or began_dated:
         known = _STARTED_KNOWN

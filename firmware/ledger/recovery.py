@@ -118,7 +118,7 @@ def count_boot(journal, cell, wall):
         elif record[0] in (events.EVENT, events.SUMMARY, events.SECURITY):
             flags, known, time = unpack_from("<BIq", record, 1)
             boot = max(boot, known)
-            if not flags & events.DATED:
+            if not flags & DATED:
                 entry = boots.setdefault(known, [None, 0])
                 entry[1] = max(entry[1], time)
     wall.boots = [(known, boots[known][0], boots[known][1]) for known in sorted(boots)]
@@ -199,7 +199,7 @@ def _end(journal, found, why, receipt):
     flags, boot, time = found.last
     head = pack(
         "<BBIq4BII",
-        events.EVENT, ENDED | flags & events.DATED | events.OFFLINE | events.READING, boot,
+        events.EVENT, ENDED | flags & DATED | events.OFFLINE | events.READING, boot,
         time, found.evse_id, 255, 1, 1, found.tx, found.seq,
     )  # fmt: skip
     text = why[1] + bounds.ended_with(why[0], receipt, found.bill)

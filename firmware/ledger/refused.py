@@ -12,6 +12,7 @@ from struct import unpack_from
 
 from micropython import const
 
+from firmware.clock import DATED
 from firmware.ledger import events
 
 FILE = "refused"
@@ -34,7 +35,7 @@ def told(journal_id, record, wall):
     if len(dead) < 14 or dead[0] == events.EVENT and not events.whole(dead):
         return found
     flags, boot, time = unpack_from("<BIq", dead, 1)
-    if wall.is_set or flags & events.DATED:
+    if wall.is_set or flags & DATED:
         found["time_ms"] = events.moment(wall, flags, boot, time)
     if dead[0] == events.EVENT:
         found["what"] = "%s, seqNo %d" % (events.EVENTS[flags & 3], unpack_from("<I", dead, 22)[0])

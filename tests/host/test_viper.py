@@ -206,3 +206,31 @@ def test_threads_may_copy_at_the_same_time(tmp_path):
         sys.setswitchinterval(interval)
         gc.callbacks.remove(give_way)
     assert len(list(tmp_path.iterdir())) == 12
+
+
+def test_no_constant_is_asked_of_a_module_that_has_imported_it():
+    # Written in there, it is no name of that module any more.
+    trees = {path: ast.parse(path.read_text())
+             for room in viper.ROOMS for path in (ROOT / room).rglob("*.py")}
+    gone = {}
+    for path, tree in trees.items():
+        name = ".".join(path.relative_to(ROOT).with_suffix("").parts)
+        left = ast.walk(ast.parse(viper.inlined(path.read_text())))
+        still = {alias.name for node in left if isinstance(node, ast.ImportFrom)
+                 for alias in node.names}
+        gone[name] = {alias.name for node in tree.body if isinstance(node, ast.ImportFrom)
+                      for alias in node.names} - still
+    asked = []
+    for path, tree in trees.items():
+        modules = {}
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ImportFrom):
+                for alias in node.names:
+                    modules[alias.asname or alias.name] = "%s.%s" % (node.module, alias.name)
+                    if alias.name in gone.get(node.module, ()):
+                        asked.append((path.name, node.module, alias.name))
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+                if node.attr in gone.get(modules.get(node.value.id), ()):
+                    asked.append((path.name, modules[node.value.id], node.attr))
+    assert not asked

@@ -67,17 +67,24 @@ def _imports(tree):
         elif isinstance(node, ast.ImportFrom):
             yield node.module
             yield from ("%s.%s" % (node.module, alias.name) for alias in node.names)
+        elif isinstance(node, ast.Call) and ast.unparse(node.func) == "borrow":
+            yield from _borrowed(node.args[0])
         todo += ast.iter_child_nodes(node)
+
+
+def _borrowed(name):
+    # What firmware.borrow gets: a module's name, or that of a room with one of its modules added.
+    if isinstance(name, ast.BinOp) and isinstance(name.left, ast.Constant):
+        room = REPO.joinpath(*name.left.value.split("."))
+        yield from (name.left.value + path.stem for path in sorted(room.glob("*.py")))
+    elif isinstance(name, ast.Constant):
+        yield name.value
 
 
 def modules(spec):
     """The names of the modules that the board `spec` may load, umqtt's among them."""
     others = {layer for mcu, layer in LAYERS.items() if mcu != spec["mcu"]}
     names = ["boot", "main", *_FROM_THE_BENCH]
-    # Those that the doorman and the commands import by a name that they put together.
-    for room, files in (("access", "*.py"), ("uplink", "*_commands.py")):
-        for path in sorted((REPO / "firmware" / room).glob(files)):
-            names.append("firmware.%s.%s" % (room, path.stem))
     if spec["mcu"] != "virtual":
         names += ["hal.chips." + chip["chip"] for _, chip, _ in board.chips(spec)]
         names += ["hal.mcu.network_" + link["kind"] for link in spec.get("network", ())]
