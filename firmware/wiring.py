@@ -38,7 +38,7 @@ def wire(station, board, config):
     reason = board.boot_reason
     sessions = station.sessions
     try:
-        recovery.count_boot(journal, cells[-1], wall)
+        recovery.count_boot(journal, cells, wall)
     except OSError as error:
         record("error", problem="journal: %r" % error)
     wall.journal = station.journal = journal

@@ -84,6 +84,7 @@ def start(session, token, token_type, group, remote_id, limits, reservation):
         remote += "/%d" % reservation
     session._asked = "\n\n%s\n%s\n%s" % (remote, token_type, token)
     session._ending = None
+    session._patience = session._usual
     session.authorised = True
     session.user = (token, token_type, "") if session.signs and session.signs["named"] else None
     session.outlet.authorise()
@@ -252,7 +253,7 @@ def name(journal, number):
 def close(session, left):
     """The transaction ends as soon as nothing flows any more; `left`: the vehicle did."""
     reason, trigger = session._ending or (_why(session), "ChargingStateChanged")
-    session._ending = (reason, "EVDeparted" if left else trigger)
+    session._ending = (reason, "EVCommunicationLost" if left else trigger)
     session.authorised = False
     session.outlet.stop()
     session.keep()

@@ -89,7 +89,7 @@ def told(store, memory, say):
     journal, cells = durable.open(board, outlets or 1, bool)
     wall = _Wall()
     try:
-        recovery.count_boot(journal, cells[-1], wall)
+        recovery.count_boot(journal, cells, wall)
         data = cells[-1].load() or b""
         at = unpack_from("<I", data, _AT)[0] if len(data) >= _AT + 4 else 0
         dead = []

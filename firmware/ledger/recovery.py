@@ -102,9 +102,11 @@ class _Found:
             self.bill = texts[6]
 
 
-def count_boot(journal, cell, wall):
-    """Number this boot, durably, and learn when the former ones were. Raises OSError."""
-    data = cell.load() or b""
+def count_boot(journal, cells, wall):
+    """Number this boot, durably, and learn when the former ones were. `cells`: those of the
+    outlets and, last, the station's. Raises OSError.
+    """
+    data = cells[-1].load() or b""
     boot = unpack_from("<I", data)[0] if len(data) >= 4 else 0
     boots = {}
     for number in range(journal.first, journal.next):
@@ -118,13 +120,19 @@ def count_boot(journal, cell, wall):
         elif record[0] in (events.EVENT, events.SUMMARY, events.SECURITY):
             flags, known, time = unpack_from("<BIq", record, 1)
             boot = max(boot, known)
-            if not flags & DATED:
-                entry = boots.setdefault(known, [None, 0])
-                entry[1] = max(entry[1], time)
+            _latest(boots, flags, known, time)
+    for cell in cells[:-1]:  # whose transaction may end as of what they keep
+        _latest(boots, *_Found(0, cell).saved)
     wall.boots = [(known, boots[known][0], boots[known][1]) for known in sorted(boots)]
     wall.boots = wall.boots[-_MOST_BOOTS:]
     wall.boot = boot + 1
-    cell.save(pack("<I", wall.boot) + data[4:])
+    cells[-1].save(pack("<I", wall.boot) + data[4:])
+
+
+def _latest(boots, flags, boot, time):
+    if boot and not flags & DATED:
+        entry = boots.setdefault(boot, [None, 0])
+        entry[1] = max(entry[1], time)
 
 
 def recover(sessions, journal, cells, resume, reason, record):

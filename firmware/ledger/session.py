@@ -67,7 +67,8 @@ class Session:
         self._aligned_ms = config["aligned_interval_s"] * 1000
         self._steady_ms = config["min_state_s"] * 1000
         # How long a vehicle is waited for, and what the end is then.
-        self._patience = (config["connection_timeout_s"] * 1000, "Timeout", "EVConnectTimeout")
+        self._usual = (config["connection_timeout_s"] * 1000, "Timeout", "EVConnectTimeout")
+        self._patience = self._usual
         self._asked = ""  # who wants to begin, until it is told
         self.signs = None  # what a receipt needs to be made, see signing; None: none is
         self.user = None  # (token, its type, ""), plain, where a receipt is to name it
@@ -184,7 +185,7 @@ class Session:
         fell = self._points & ~points
         rose = points & ~self._points
         if fell & _CONNECTED:
-            self.stop("EVDisconnected", "EVDeparted")
+            self.stop("EVDisconnected", "EVCommunicationLost")
         if self.tx and not self._closing:
             if fell & self._stops or (
                 fell & (_CONNECTED | _AUTHORISED) and not (self.authorised or points & self._stops)

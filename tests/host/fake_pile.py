@@ -73,7 +73,7 @@ class FakePile:
         if do == "unplug" and FLAW == "late":
             self.trace("fault", code="TickLate", latched=False)
         if do == "unplug":
-            self.event("Ended", "EVDeparted", "Transaction.End", "EVDisconnected")
+            self.event("Ended", "EVCommunicationLost", "Transaction.End", "EVDisconnected")
             self.authorised = False
             self.trace("duty", permille=1000)
         self.show()

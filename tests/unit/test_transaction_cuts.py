@@ -42,7 +42,7 @@ class _Store:
 
 class _Pile:
     # Board, contactor, meter, outlet and backend in one.
-    energised = plugged = departed = authorised = False
+    energised = plugged = departed = authorised = inoperative = False
     charging_state = 0
     ready = False
     _cells = (0,) * 80
@@ -85,7 +85,7 @@ class _Pile:
         self.charging_state = 0
         journal, cells = durable.open(self, 1, self.closed)
         wall = WallClock(0)
-        recovery.count_boot(journal, cells[-1], wall)
+        recovery.count_boot(journal, cells, wall)
         config = settings(sample_interval_s=10)
         session = Session(
             1, self, Register(self), self, config, bounds.points(config, 1), journal, cells[0],

@@ -74,9 +74,9 @@ def test_a_transaction_of_the_plug():
     assert ("Updated", "Authorized", "EVConnected", None) in told
     assert ("Updated", "StopAuthorized", "EVConnected", None) in told
     # Who stopped it first is why it was stopped.
-    assert told[-1] == ("Ended", "EVDeparted", "Idle", "Local")
+    assert told[-1] == ("Ended", "EVCommunicationLost", "Idle", "Local")
     told, _, _ = _points("EVConnected", "EVConnected", step(1000, "plug"), step(9000, "unplug"))
-    assert told == [_PLUGGED, ("Ended", "EVDeparted", "Idle", "EVDisconnected")]
+    assert told == [_PLUGGED, ("Ended", "EVCommunicationLost", "Idle", "EVDisconnected")]
 
 
 def test_a_transaction_of_the_plug_that_the_card_ends():
@@ -85,7 +85,7 @@ def test_a_transaction_of_the_plug_that_the_card_ends():
     assert told[-1] == ("Ended", "StopAuthorized", "EVConnected", "Local")
     # Nobody came: the vehicle's leaving is all that can end it.
     told, _, _ = _points("EVConnected", "Authorized", step(1000, "plug"), step(9000, "unplug"))
-    assert told[-1] == ("Ended", "EVDeparted", "Idle", "EVDisconnected")
+    assert told[-1] == ("Ended", "EVCommunicationLost", "Idle", "EVDisconnected")
 
 
 def test_who_was_let_in_may_come_again_in_one_transaction_and_nobody_else():
@@ -100,7 +100,7 @@ def test_who_was_let_in_may_come_again_in_one_transaction_and_nobody_else():
     told, trace, station = _points("EVConnected", "EVConnected", *steps)
     triggers = [event[1] for event in told]
     assert triggers.count("Authorized") == 2 and triggers.count("StopAuthorized") == 1
-    assert told[-1] == ("Ended", "EVDeparted", "Idle", "EVDisconnected")
+    assert told[-1] == ("Ended", "EVCommunicationLost", "Idle", "EVDisconnected")
     session = station.sessions[0]
     assert session.token is None and session.free
 
@@ -114,7 +114,7 @@ def test_a_transaction_of_the_power_path():
     told, trace, _ = _points("PowerPathClosed", "PowerPathClosed", *steps)
     started = trace.messages("TransactionEvent", "Started")[0]
     assert told[0][1] == "CablePluggedIn" and started["idToken"]["idToken"] == CARD
-    assert told[-1] == ("Ended", "EVDeparted", "Idle", "EVDisconnected")
+    assert told[-1] == ("Ended", "EVCommunicationLost", "Idle", "EVDisconnected")
     # Nobody plugs in: there is no transaction, and the next card is let in.
     config = settings(tx_start="PowerPathClosed", connection_timeout_s=5)
     steps = [step(1000, "card", uid=CARD), step(20000, "card", uid=CARD)]
@@ -441,6 +441,13 @@ def test_who_left_in_the_dark_has_ended_it():
     )
 
 
+def test_after_what_went_on_the_next_one_is_waited_for_as_usual():
+    steps = [step(50000, "unplug"), step(60000, "card", uid=CARD), step(75000, "plug", r_ohm=882)]
+    (_, told), trace, _ = _cut(45000, "resume", *steps)
+    assert trace.ms("contactor", 75000, closed=True) is not None
+    assert [event["eventType"] for event in told].count("Ended") == 0
+
+
 def test_who_was_stopped_before_the_cut_does_not_go_on():
     steps = [step(44000, "draw", ma=16000, obey=False), step(44500, "card", uid=CARD)]
     (told,), trace, station = _cut(46000, "resume", *steps)
@@ -471,6 +478,22 @@ def test_what_was_before_the_date_was_known_is_dated_by_a_later_boot():
     assert times == sorted(times)
     # No later than it was known: the boot began at 15 s.
     assert times[0] < times[-1] and "2026-01-01T00:00:05" < times[-1] <= "2026-01-01T00:00:16"
+
+
+def test_what_only_the_cell_knows_was_no_later_than_the_boot_that_ended_it():
+    # No date, and no event for a while before the cut: the end is told as of what was kept.
+    steps = [step(1000, "plug", r_ohm=882), step(0, "link", up=False)]
+    trace, station = simulate(3000, steps, settings(sample_interval_s=3600))
+    assert station.sessions[0].start("X", "Local")
+    board = station.board
+    board._simulate(station, 50000000)
+    board.cut_power(5000000)
+    board.line.up = True
+    board.scenario["until_ms"] = 80000
+    board.run(station)
+    (told,) = _gapless(trace).values()
+    # The first boot has counted 50 s by then, and this one begins at 55 s.
+    assert "2026-01-01T00:00:30" < told[-1]["timestamp"] <= "2026-01-01T00:00:56"
 
 
 def test_each_outlet_has_its_own():
