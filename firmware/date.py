@@ -8,28 +8,46 @@ def parse(text):
     try:
         if not isinstance(text, str) or (text[4] + text[7] + text[13] + text[16]) != "--::":
             raise ValueError
-        year = int(text[0:4])
-        month = int(text[5:7])
-        day = int(text[8:10])
-        hour = int(text[11:13])
-        seconds = hour * 3600 + int(text[14:16]) * 60 + int(text[17:19])
-        if text[10] not in "Tt " or hour > 23 or seconds < 0:
+        year = _number(text[0:4])
+        month = _number(text[5:7])
+        day = _number(text[8:10])
+        hour = _number(text[11:13])
+        minute = _number(text[14:16])
+        seconds = _number(text[17:19])
+        if text[10] not in "Tt" or hour > 23 or minute > 59 or seconds > 60:
             raise ValueError
+        seconds += hour * 3600 + minute * 60
         rest = text[19:]
         ms = 0
         if rest[:1] == ".":
             digits = 1
-            while rest[digits : digits + 1].isdigit():
+            while "0" <= rest[digits : digits + 1] <= "9":
                 digits += 1
-            ms = int((rest[1:digits] + "00")[:3])
+            if digits == 1:
+                raise ValueError
+            ms = _number((rest[1:digits] + "00")[:3])
             rest = rest[digits:]
-        if rest[:1] in ("+", "-") and len(rest) == 6:
-            offset = int(rest[1:3]) * 3600 + int(rest[4:6]) * 60
+        if rest[:1] in ("+", "-") and len(rest) == 6 and rest[3] == ":":
+            hour = _number(rest[1:3])
+            minute = _number(rest[4:6])
+            if hour > 23 or minute > 59:
+                raise ValueError
+            offset = hour * 3600 + minute * 60
             seconds -= offset if rest[0] == "+" else -offset
         elif rest not in ("Z", "z"):
             raise ValueError
-        if not (2000 <= year < 2200 and 1 <= month <= 12 and 1 <= day <= 31):
+        if not (2000 <= year < 2200 and 1 <= month <= 12 and 1 <= day):
+            raise ValueError
+        if days(year, month, day) >= days(year + month // 12, month % 12 + 1, 1):
             raise ValueError
     except (ValueError, IndexError):
         raise ValueError("expected a date-time such as 2026-01-31T12:00:00Z, found %r" % (text,))
     return (days(year, month, day) * 86400 + seconds) * 1000 + ms
+
+
+def _number(digits):
+    # int() also takes signs, blanks and underscores.
+    for c in digits:
+        if not "0" <= c <= "9":
+            raise ValueError
+    return int(digits)
