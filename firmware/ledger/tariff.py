@@ -69,7 +69,7 @@ def check(tariff, kind="AC"):
     currency = _text(tariff["currency"], "tariff.currency", 3, 3).encode()
     if len(currency) != 3 or not currency.isalpha():
         raise _wrong("tariff.currency", "three letters", tariff["currency"])
-    _list(tariff.get("description", [{}]), "tariff.description", 10)
+    _texts(tariff)
     valid_from = _date_time(tariff.get("validFrom"), "tariff.validFrom")
     parts = []
     levels = {}
@@ -97,6 +97,21 @@ def check(tariff, kind="AC"):
             "TooManyElements",
         )
     return data
+
+
+def _texts(tariff):
+    # What drivers may be shown; it is looked at and not kept.
+    if "description" not in tariff:
+        return
+    given = tariff["description"]
+    _list(given, "tariff.description", 10)
+    for i, text in enumerate(given):
+        name = "tariff.description[%d]" % i
+        _object(text, name, "format language content", ("format", "content"))
+        if text["format"] not in ("ASCII", "HTML", "URI", "UTF8", "QRCODE"):
+            raise _wrong(name + ".format", "ASCII, HTML, URI, UTF8 or QRCODE", text["format"])
+        _text(text["content"], name + ".content", 0, 1024)
+        _text(text.get("language", ""), name + ".language", 0, 8)
 
 
 def micro(number, name="price"):
@@ -287,8 +302,9 @@ def _object(value, name, fields, required=()):
     for field in required:
         if field not in value:
             raise TariffError("%s.%s: missing" % (name, field))
-    if not isinstance(value.get("customData", {}), dict):
-        raise _wrong(name + ".customData", "an object", value["customData"])
+    custom = value.get("customData", {"vendorId": ""})
+    if not isinstance(custom, dict) or not isinstance(custom.get("vendorId"), str):
+        raise _wrong(name + ".customData", "an object with a vendorId", custom)
 
 
 def _list(value, name, most):

@@ -115,7 +115,7 @@ class Backend:
         return self._who
 
     def _booted(self, result):
-        if result is None:
+        if not result:
             return
         self._take_time(result)
         status = result.get("status")

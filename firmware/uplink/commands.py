@@ -12,12 +12,18 @@ from firmware.uplink.ocpp import CallError
 
 _REPEATS = const(32)  # message ids that are remembered
 _ISSUED_MS = const(60000)  # a request that carries issuedAt is honoured for so long
+DATE = "date-time"  # a kind of field, see check
 _CUSTOM = (dict, False, None)
 
+_MORE = {
+    "additionalIdToken": (str, True, 255),
+    "type": (str, True, 50),
+    "customData": _CUSTOM,
+}
 _TOKEN = {
     "idToken": (str, True, 255),
     "type": (str, True, 20),
-    "additionalInfo": (list, False, None),
+    "additionalInfo": ([_MORE], False, 100),
     "customData": _CUSTOM,
 }
 _START = {
@@ -49,12 +55,6 @@ def serve(backend, message, replayed):
     shape, handler = table[action]
     try:
         check(payload, shape)
-        if "customData" in payload and not isinstance(
-            payload["customData"].get("vendorId"), str
-        ):
-            raise CallError(
-                "OccurrenceConstraintViolation", "payload.customData.vendorId: missing"
-            )
     except CallError as error:
         error.message_id = message_id
         raise
@@ -215,7 +215,8 @@ def check(value, shape, where="payload"):
 
     A shape maps each allowed field to (kind, required, bound): kind str with its greatest length,
     int with its least value, a tuple of the words allowed, a nested shape, a list of one such kind
-    with the most elements that are taken, list or dict of any content, or object for anything.
+    (and its bound) with the most elements that are taken, float for any number, DATE for an
+    RFC 3339 date-time, list or dict of any content, or object for anything.
     """
     for name in shape:
         if shape[name][1] and name not in value:
@@ -228,7 +229,7 @@ def check(value, shape, where="payload"):
         if kind is object:
             continue
         found = value[name]
-        expected = kind
+        expected = str if kind is DATE else (int, float) if kind is float else kind
         for made_of, of in ((dict, dict), (tuple, str), (list, list)):
             if isinstance(kind, made_of):
                 expected = of
@@ -236,6 +237,8 @@ def check(value, shape, where="payload"):
             raise CallError(
                 "TypeConstraintViolation", "%s: expected %s" % (field, _KINDS[expected])
             )
+        if name == "customData" and not isinstance(found.get("vendorId"), str):
+            raise CallError("OccurrenceConstraintViolation", "%s.vendorId: missing" % field)
         if isinstance(kind, dict):
             check(found, kind, field)
         elif isinstance(kind, list):
@@ -243,17 +246,29 @@ def check(value, shape, where="payload"):
                 raise CallError(
                     "OccurrenceConstraintViolation", "%s: expected 1 to %d" % (field, bound)
                 )
+            of = kind[1] if len(kind) > 1 else None
             for i, one in enumerate(found):
-                check({"[%d]" % i: one}, {"[%d]" % i: (kind[0], True, None)}, field)
+                check({"[%d]" % i: one}, {"[%d]" % i: (kind[0], True, of)}, field)
         elif isinstance(kind, tuple):
             if found not in kind:
                 raise CallError(
                     "PropertyConstraintViolation", "%s: expected %s" % (field, " or ".join(kind))
                 )
+        elif kind is DATE:
+            try:
+                parse(found)
+            except ValueError as error:
+                raise CallError("PropertyConstraintViolation", "%s: %s" % (field, error))
         elif kind is str and bound is not None and len(found) > bound:
             raise CallError("PropertyConstraintViolation", "%s: longer than %d" % (field, bound))
         elif kind is int and bound is not None and found < bound:
             raise CallError("PropertyConstraintViolation", "%s: less than %d" % (field, bound))
 
 
-_KINDS = {str: "a text", int: "a whole number", dict: "an object", list: "an array"}
+_KINDS = {
+    str: "a text",
+    int: "a whole number",
+    (int, float): "a number",
+    dict: "an object",
+    list: "an array",
+}

@@ -10,7 +10,7 @@ whoever asked.
 
 from micropython import const
 
-from firmware import let_go
+from firmware import borrow
 from firmware.ticks import diff
 from firmware.uplink.ocpp import CALL, encode
 
@@ -139,7 +139,7 @@ class Outbox:
                 return
             left -= 1
             if not events:
-                events = _events()
+                events = borrow("firmware.ledger.events")
             try:
                 action, payload = events.call(journal, self._wall, call.key, record or b"")
             except ValueError:
@@ -171,6 +171,12 @@ class Outbox:
         for call in self._calls + self._kept:
             kept = call.group is not None
             if call.dup and message_id == (self._id(call) if kept else call.key):
+                action = "TransactionEvent" if kept else call.what[0]
+                problem = payload and borrow("firmware.uplink.results").problem(action, payload)
+                if problem:
+                    # The backend has the CALL, but what it says of it is not to be trusted.
+                    self._record("backend", problem=problem)
+                    payload = {} if kept else None
                 self._record("result", id=message_id, error=error)
                 if not kept:
                     self._end(call, payload if error is None else None)
@@ -187,7 +193,7 @@ class Outbox:
                 return
 
     def _bury(self, call, error):
-        if _events().bury(self._journal, call.key, error):
+        if borrow("firmware.ledger.events").bury(self._journal, call.key, error):
             self._record("dead_letter", id=self._id(call), error=error)
             self._kept.remove(call)
 
@@ -207,10 +213,3 @@ class Outbox:
         if on_result:
             on_result(payload)
 
-
-def _events():
-    try:
-        from firmware.ledger import events
-    finally:
-        let_go("firmware.ledger.events")
-    return events

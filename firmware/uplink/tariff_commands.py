@@ -12,7 +12,7 @@ _CUSTOM = (dict, False, None)
 _SET = {"evseId": (int, True, 0), "tariff": (dict, True, None), "customData": _CUSTOM}
 _GET = {"evseId": (int, True, 0), "customData": _CUSTOM}
 _CLEAR = {
-    "tariffIds": ([str], False, 100),
+    "tariffIds": ([str, 60], False, 100),
     "evseId": (int, False, 0),
     "customData": _CUSTOM,
 }

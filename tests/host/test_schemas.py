@@ -51,7 +51,7 @@ def _kind(kind, bound, wanted, definitions, field):
     elif isinstance(kind, list):
         if wanted["type"] != "array" or wanted.get("minItems") != 1:
             yield "%s: expected an array of at least one" % field
-        yield from _kind(kind[0], None, wanted["items"], definitions, field + "[]")
+        yield from _kind(kind[0], (*kind, None)[1], wanted["items"], definitions, field + "[]")
     elif kind is not KINDS[wanted["type"]]:
         yield "%s: kind %s" % (field, kind)
     elif wanted.get("format") == "date-time":

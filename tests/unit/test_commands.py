@@ -161,6 +161,24 @@ def test_malformed_messages_get_the_right_callerror_and_change_nothing():
             [2, "x", "RequestStopTransaction", {"transactionId": "t", "customData": {}}],
             "OccurrenceConstraintViolation",
         ),
+        (
+            [
+                2,
+                "x",
+                "RequestStartTransaction",
+                dict(_START, idToken=dict(_START["idToken"], customData={"a": 1})),
+            ],
+            "OccurrenceConstraintViolation",
+        ),
+        (
+            [
+                2,
+                "x",
+                "RequestStartTransaction",
+                dict(_START, idToken=dict(_START["idToken"], additionalInfo=[1])),
+            ],
+            "TypeConstraintViolation",
+        ),
     ):
         trace, station = simulate(
             5000, [step(500, "plug", r_ohm=882), step(2000, "backend", message=message)]

@@ -410,6 +410,15 @@ def test_stopping_by_what_is_left_exceeds_by_less_than_a_step():
         assert before <= most, seed
 
 
+def _text(**fields):
+    return dict({"format": "UTF8", "content": "x"}, **fields)
+
+
+def test_what_drivers_may_be_shown_is_taken():
+    bare = tariff.check(_tariff())
+    assert tariff.check(_tariff(description=[_text(), _text(language="en")])) == bare
+
+
 def test_a_tariff_names_the_field_that_is_wrong():
     time = {"startTimeOfDay": "8:00"}
     for given, field, status in (
@@ -421,7 +430,11 @@ def test_a_tariff_names_the_field_that_is_wrong():
         (_tariff(currency="12E"), "tariff.currency:", "Rejected"),
         (_tariff(validFrom="tomorrow"), "tariff.validFrom:", "Rejected"),
         (_tariff(description=[]), "tariff.description:", "Rejected"),
-        (_tariff(description=[{}] * 11), "tariff.description:", "TooManyElements"),
+        (_tariff(description=[_text()] * 11), "tariff.description:", "TooManyElements"),
+        (_tariff(description=[1]), "tariff.description[0]:", "Rejected"),
+        (_tariff(description=[{"format": "UTF8"}]), "description[0].content: missing", "Rejected"),
+        (_tariff(description=[_text(format="PDF")]), "description[0].format:", "Rejected"),
+        (_tariff(description=[_text(language="x" * 9)]), "[0].language:", "Rejected"),
         (_tariff(energy=[]), "tariff.energy:", "Rejected"),
         (_tariff(energy={}), "tariff.energy.prices: missing", "Rejected"),
         (_tariff(energy={"prices": []}), "tariff.energy.prices:", "Rejected"),
@@ -456,6 +469,7 @@ def test_a_tariff_names_the_field_that_is_wrong():
         (_tariff(maxCost={"inclTax": "1"}), "tariff.maxCost.inclTax:", "Rejected"),
         (_tariff(minCost={"inclTax": 2}, maxCost={"inclTax": 1}), "tariff.maxCost:", "Rejected"),
         (_tariff(customData=1), "tariff.customData:", "Rejected"),
+        (_tariff(customData={}), "tariff.customData:", "Rejected"),
     ):
         error = raises(tariff.TariffError, tariff.check, given)
         assert field in str(error) or status is None, (field, str(error))

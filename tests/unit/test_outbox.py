@@ -240,6 +240,26 @@ def test_answers_nobody_waits_for_change_nothing():
     assert len([what for what, _ in line.lines if what == "result"]) == 1
 
 
+def test_an_answer_that_is_not_as_the_schema_has_it_says_nothing():
+    outbox, line = _outbox(1)
+    results = []
+    outbox.add("Heartbeat", lambda i: {}, None, results.append)
+    outbox.add("Authorize", lambda i: {}, None, results.append)
+    outbox.tick(0, line.publish)
+    bad = {"idTokenInfo": {"status": "Accepted", "tokens": 1}}
+    outbox.result("j1-1", bad)
+    outbox.result("b-c1", {"currentTime": "2026-02-30T00:00:00Z"})
+    outbox.result("b-c2", bad)
+    # The backend has the event; who asks hears that there is no answer.
+    assert line.answers == [(7, {})] and results == [None, None] and not outbox.owes
+    assert [what for what, _ in line.lines if what == "backend"] == ["backend"] * 3
+    outbox, line = _outbox(1)
+    outbox.tick(0, line.publish)
+    good = {"totalCost": 1.5, "transactionLimit": {"maxCost": 2, "maxTime": 60}}
+    outbox.result("j1-1", good)
+    assert line.answers == [(7, good)]
+
+
 def test_boot_goes_first():
     outbox, line = _outbox(2)
     outbox.add("BootNotification", lambda _: {"seqNo": "boot"})

@@ -1,0 +1,82 @@
+"""What the backend may answer: the shapes of its CALLRESULTs. Imported for one that says something
+and let go of, see firmware.let_go.
+"""
+
+from firmware import borrow
+
+# What an action is not named for has nothing but customData, which nobody reads.
+_access = borrow("firmware.uplink.access_commands")
+_commands = borrow("firmware.uplink.commands")
+
+_CUSTOM = (dict, False, None)
+_INFO = _access._INFO
+_STATUS_INFO = {
+    "reasonCode": (str, True, 20),
+    "additionalInfo": (str, False, 1024),
+    "customData": _CUSTOM,
+}
+_LIMIT = {
+    "maxCost": (float, False, None),
+    "maxEnergy": (float, False, None),
+    "maxTime": (int, False, None),
+    "maxSoC": (int, False, 0),
+    "customData": _CUSTOM,
+}
+_TRANSFERS = (
+    "AC_single_phase",
+    "AC_two_phase",
+    "AC_three_phase",
+    "DC",
+    "AC_BPT",
+    "AC_BPT_DER",
+    "AC_DER",
+    "DC_BPT",
+    "DC_ACDP",
+    "DC_ACDP_BPT",
+    "WPT",
+)
+_CERTIFICATE = (
+    "Accepted",
+    "SignatureError",
+    "CertificateExpired",
+    "CertificateRevoked",
+    "NoCertificateAvailable",
+    "CertChainError",
+    "ContractCancelled",
+)
+SHAPES = {
+    "Authorize": {
+        "idTokenInfo": (_INFO, True, None),
+        "certificateStatus": (_CERTIFICATE, False, None),
+        "allowedEnergyTransfer": ([_TRANSFERS], False, 100),
+        "tariff": (object, False, None),  # firmware.access.prices says what becomes of it
+        "customData": _CUSTOM,
+    },
+    "BootNotification": {
+        "currentTime": (_commands.DATE, True, None),
+        "interval": (int, True, None),
+        "status": (("Accepted", "Pending", "Rejected"), True, None),
+        "statusInfo": (_STATUS_INFO, False, None),
+        "customData": _CUSTOM,
+    },
+    "Heartbeat": {"currentTime": (_commands.DATE, True, None), "customData": _CUSTOM},
+    "TransactionEvent": {
+        "totalCost": (float, False, None),
+        "chargingPriority": (int, False, None),
+        "idTokenInfo": (_INFO, False, None),
+        "transactionLimit": (_LIMIT, False, None),
+        "updatedPersonalMessage": (_access._TEXT, False, None),
+        "updatedPersonalMessageExtra": ([_access._TEXT], False, 4),
+        "customData": _CUSTOM,
+    },
+}
+
+
+def problem(action, payload):
+    """What is wrong with the answer `payload` to our CALL `action`, in words, or None."""
+    try:
+        if action in SHAPES:
+            _commands.check(payload, SHAPES[action])
+    except _commands.CallError as error:
+        return "%s: %s" % (action, error.description)
+    return None
