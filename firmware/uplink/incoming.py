@@ -17,6 +17,8 @@ _ID_LENGTH = const(36)  # messageId, OCPP-J 2.1
 _DEEPEST = const(16)  # arrays and objects in one another: a charging profile needs 9
 _FIELDS = const(64)  # of one object
 
+_HEX = b"0123456789abcdefABCDEF"
+
 # What may come next.
 _VALUE = const(0)
 _FIRST = const(1)  # a value, or the array's end
@@ -39,14 +41,10 @@ def take(backend, payload, replayed):
     """Do what the message `payload` (bytes) asks for; `replayed`: it may be an old one."""
     try:
         message = decode(payload)
-        # A malformed answer is none, and OCPP-J has no answer to answers: the CALL is sent again
-        # when it is overdue.
         if message[0] == CALLRESULT:
-            if isinstance(message[2], dict):
-                backend.outbox.result(message[1], message[2])
+            backend.outbox.result(message[1], message[2])
         elif message[0] == CALLERROR:
-            if isinstance(message[2], str):
-                backend.outbox.result(message[1], None, message[2])
+            backend.outbox.result(message[1], None, message[2])
         else:
             answer = _serve(backend, message, replayed)
             if answer is not None:
@@ -81,7 +79,7 @@ def refused(backend, kind):
 
 def decode(payload):
     """The message in `payload` (bytes) as a list: [2, id, action, {}], [3, id, {}] or [4, id,
-    code, ...].
+    code, description, {}].
 
     Raises Bad; its message_id is "-1" where none could be read.
     """
@@ -112,7 +110,13 @@ def decode(payload):
             raise _frame("RpcFrameworkError", "expected [2, id, action, payload]", message_id)
         if not isinstance(message[3], dict):
             raise _frame("FormatViolation", "expected an object as payload", message_id)
+    elif not _is(message[2:], (dict,) if kind == CALLRESULT else (str, str, dict)):
+        raise _frame("RpcFrameworkError", "expected [3, id, payload] or [4, id, code, ...]")
     return message
+
+
+def _is(found, kinds):
+    return len(found) == len(kinds) and all(map(isinstance, found, kinds))
 
 
 def _frame(code, description, message_id="-1"):
@@ -132,8 +136,7 @@ def _early_id(data):
 
 def wrong(data):
     """(kind, description) of what is wrong with the JSON text `data`: "syntax", "deep", "fields"
-    for too many of them, "twice" for two fields of one name. None: nothing, by and large; numbers
-    and words are left to json.loads.
+    for too many of them, "twice" for two fields of one name. None: nothing.
     """
     names: list = []  # of each open object the fields that it has, None for an array
     expected = _VALUE
@@ -143,7 +146,7 @@ def wrong(data):
         c = data[at]
         if c == 0x22:  # "
             end = _end(data, at)
-            if not end or expected >= _COLON:
+            if not end or expected >= _COLON or not _is_text(data[at + 1 : end - 1]):
                 break
             if expected >= _NAME:
                 name = data[at:end]
@@ -191,13 +194,51 @@ def wrong(data):
         else:  # a number, true, false, null
             if expected > _FIRST or c not in b"-0123456789tfn":
                 break
+            begin = at - 1
             while at < n and data[at] in b"+-.0123456789Eaeflrsu":
                 at += 1
+            if not _is_plain(str(data[begin:at], "utf-8")):
+                break
             expected = _NEXT if names else _OVER
     else:
         if expected == _OVER:
             return None
     return "syntax", "expected JSON, found something else at byte %d" % at
+
+
+def _is_text(inner):
+    # What stands between the quotes: no control characters, and JSON's own escapes.
+    if inner and min(inner) < 32:
+        return False
+    at = inner.find(b"\\")
+    while at >= 0:
+        c = inner[at + 1]
+        if c not in b'"\\/bfnrtu':
+            return False
+        if c == 0x75:
+            digits = inner[at + 2 : at + 6]
+            if len(digits) < 4 or not all(c in _HEX for c in digits):
+                return False
+        at = inner.find(b"\\", at + 2)
+    return True
+
+
+def _is_plain(word):
+    # Whether it is a number as JSON has it, or one of its words.
+    if word in ("true", "false", "null"):
+        return True
+    number, e, exponent = word.lower().partition("e")
+    if number[:1] == "-":
+        number = number[1:]
+    if exponent[:1] in ("+", "-"):
+        exponent = exponent[1:]
+    whole, point, rest = number.partition(".")
+    return (
+        whole.isdigit()
+        and (whole[0] != "0" or whole == "0")
+        and rest.isdigit() == bool(point)
+        and exponent.isdigit() == bool(e)
+    )
 
 
 def _end(data, at):

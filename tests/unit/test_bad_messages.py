@@ -49,6 +49,14 @@ _BAD = (
     ('[2,"i","Reset",{"type":"Immediate"}]x', "syntax", "RpcFrameworkError", "i"),
     ('[2,"i","Reset",{"type":"Immediate",}]', "syntax", "RpcFrameworkError", "i"),
     ('[2,"i","Reset",{"type"}]', "syntax", "RpcFrameworkError", "i"),
+    ('[2,"i","Reset",{"type":"Immediate\\x41"}]', "syntax", "RpcFrameworkError", "i"),
+    ('[2,"i","Reset",{"type":"Immediate\\u00zz"}]', "syntax", "RpcFrameworkError", "i"),
+    ('[2,"i","Reset",{"type":"\tImmediate"}]', "syntax", "RpcFrameworkError", "i"),
+    ('[2,"i","Reset",{"evseId":02}]', "syntax", "RpcFrameworkError", "i"),
+    ('[2,"i","Reset",{"evseId":1.}]', "syntax", "RpcFrameworkError", "i"),
+    ('[2,"i","Reset",{"evseId":--1}]', "syntax", "RpcFrameworkError", "i"),
+    ('[2,"i","Reset",{"evseId":1e}]', "syntax", "RpcFrameworkError", "i"),
+    ('[2,"i","Reset",{"evseId":true1}]', "syntax", "RpcFrameworkError", "i"),
     ('[2,"i","Reset",{:"Immediate"}]', "syntax", "RpcFrameworkError", "i"),
     ('[2,,"i","Reset",{}]', "syntax", "RpcFrameworkError", "-1"),
     ('[2,"i","Reset",{}}', "syntax", "RpcFrameworkError", "i"),
@@ -142,7 +150,7 @@ def test_a_pile_goes_on_and_tells_what_it_was_sent():
     assert station.sessions[0].tx and station.outlets[0].energised and not station.errors
     counts = dict(station.backend.refused)
     counts.pop("")
-    assert counts == {"twice": 3, "deep": 3, "encoding": 3, "syntax": 14, "frame": 3}
+    assert counts == {"twice": 3, "deep": 3, "encoding": 3, "syntax": 22, "frame": 3}
     assert hostile.total(station.backend.refused) == len(_BAD)
     # The first one was hostile, and what follows within the hour is not told again.
     assert _events(trace) == ["twice 1 since the start"]
