@@ -7,8 +7,10 @@ Names: noise-A, noise-B, noise-C (24 virtual hours with one wrong sample a secon
 no transition), nuisance (10 virtual hours of charging with what each profile's stalls give: no
 opening), buses (each driver of hal/chips with 100,000 fuzzed answers: no exception, nothing
 implausible that is fresh, no read too long) and cuts (10,000 power cuts at writes of the ledger to
-FRAM and flash for each tests/unit/test_*_cuts.py: nothing lost) and days (30 virtual days of
-sessions and outages, see tools/days.py: every kWh told). Exit code 0: all of it held.
+FRAM and flash for each tests/unit/test_*_cuts.py: nothing lost), days (30 virtual days of
+sessions and outages, see tools/days.py: every kWh told) and fuzz (1,000,000 messages and packets
+on the backend's line, see tools/host/fuzz.py: what is invalid changes nothing). Exit code 0: all
+of it held.
 """
 
 import argparse
@@ -21,7 +23,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from tools.host import pile_process, scenario, warm
+from tools.host import fuzz, pile_process, scenario, warm
 
 CARD = "04A1B2C3D4E5F6"
 # A vehicle that stays in B2 is woken once, early here: that is over when the watch begins.
@@ -53,6 +55,10 @@ TURN_CUTS = 1000  # under one seed
 CUT_MS = 700  # as ANSWER_MS
 DAYS = (30, 1)  # and their seed
 DAY_WORK_MS = 4 * HOUR_MS  # as ANSWER_MS
+CASES = 1000000
+SHORT_CASES = 1000
+TURN_CASES = 10000  # under one seed
+CASE_MS = 400  # as ANSWER_MS
 SHORT_DAYS = (2, 1, HOUR_MS, 2)  # of an hour, with two sessions each
 
 
@@ -140,6 +146,23 @@ def cut(name, cuts, progress=None):
     return None
 
 
+def fuzzed_line(cases, progress=None):
+    """Tell the pile so many things that it should not heed; what went wrong, in words, or None.
+    `progress(cases)` hears how many are through.
+    """
+    seed = done = 0
+    while done < cases:
+        seed += 1
+        n = min(TURN_CASES, cases - done)
+        wrong = fuzz.problems(seed, n)
+        if wrong:
+            return wrong
+        done += n
+        if progress:
+            progress(done)
+    return None
+
+
 def sold(args, progress=None):
     """Sell for days: tools.days.main(*args); what went wrong, in words, or None. `progress(days)`
     hears of each.
@@ -173,8 +196,8 @@ def problem(name, trace):
 
 def soak(plan, told=print, progress=None):
     """Run `plan`, a list of (name, profile, virtual ms), for "buses" (name, driver, answers), for
-    "cuts" (name, file, cuts), for "days" (name, profile, arguments of tools.days.run); returns how
-    many did not hold.
+    "cuts" (name, file, cuts), for "fuzz" (name, "line", cases), for "days" (name, profile,
+    arguments of tools.days.run); returns how many did not hold.
 
     `told(line)` hears of each result, `progress(share)` of the share of all that is done.
     """
@@ -207,6 +230,9 @@ def soak(plan, told=print, progress=None):
                 elif name == "cuts":
                     wrong = cut(profile, for_ms, lambda n, at=at: at(n * CUT_MS))
                     much = "at least %d cuts" % for_ms
+                elif name == "fuzz":
+                    wrong = fuzzed_line(for_ms, lambda n, at=at: at(n * CASE_MS))
+                    much = "%d cases" % for_ms
                 elif name == "days":
                     wrong = sold(for_ms, lambda n, at=at: at(n * DAY_WORK_MS))
                     much = "%d virtual days" % for_ms[0]
@@ -245,7 +271,7 @@ def weight(one):
     name, _, much = one
     if name == "days":
         return much[0] * DAY_WORK_MS
-    return much * {"buses": ANSWER_MS, "cuts": CUT_MS}.get(name, 1)
+    return much * {"buses": ANSWER_MS, "cuts": CUT_MS, "fuzz": CASE_MS}.get(name, 1)
 
 
 def plan_of(names, hours=None, short=False):
@@ -261,6 +287,8 @@ def plan_of(names, hours=None, short=False):
         plan += [("cuts", file, SHORT_CUTS if short else CUTS) for file in cutters()]
     if not names or "days" in names:
         plan.append(("days", "rp2040", SHORT_DAYS if short else DAYS))
+    if not names or "fuzz" in names:
+        plan += [("fuzz", "line", SHORT_CASES if short else CASES)]
     return plan
 
 
@@ -272,7 +300,7 @@ def main():
     parser.add_argument("--short", action="store_true", help="virtual minutes, 1,000 answers")
     parser.add_argument("--hours", type=float, help="virtual hours each, instead of 24 and 10")
     args = parser.parse_args()
-    known = [*SOAKS, "buses", "cuts", "days"]
+    known = [*SOAKS, "buses", "cuts", "days", "fuzz"]
     unknown = [name for name in args.names if name not in known]
     if unknown:
         parser.error("expected some of %s, found %s" % (", ".join(known), ", ".join(unknown)))

@@ -18,7 +18,8 @@ ERROR_CODES = (
     "TypeConstraintViolation",
 )
 FRAMES = {CALL: (str, str, dict), CALLRESULT: (str, dict), CALLERROR: (str, str, str, dict)}
-RFC3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)")
+RFC3339 = re.compile(
+    r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]([01]\d|2[0-3]):[0-5]\d)", re.ASCII)
 FORMATS = jsonschema.FormatChecker(formats=())
 
 
@@ -30,18 +31,24 @@ def is_date_time(value):
     if not RFC3339.fullmatch(value):
         return False
     try:
-        datetime.strptime(value[:19], "%Y-%m-%dT%H:%M:%S")
+        datetime.strptime(value[:19].upper(), "%Y-%m-%dT%H:%M:%S")
     except ValueError:
         return False
     return True
 
 
 @functools.cache
+def folder():
+    """Where OCPP's schemas lie."""
+    return Path(find_spec("ocpp").origin).parent / "v21" / "schemas"
+
+
+@functools.cache
 def validator(name):
     """The validator of a schema such as "HeartbeatRequest"; None when OCPP has none."""
-    path = Path(find_spec("ocpp").origin).parent / "v21" / "schemas" / (name + ".json")
+    path = folder() / (name + ".json")
     # the name comes from the line: it shall not lead out of the folder
-    if not re.fullmatch(r"[A-Za-z]+", name) or not path.exists():
+    if not re.fullmatch(r"[A-Za-z0-9]{1,60}", name) or not path.exists():
         return None
     schema = json.loads(path.read_text(encoding="utf-8-sig"))
     return jsonschema.Draft6Validator(schema, format_checker=FORMATS)

@@ -1,0 +1,1 @@
+[3,"#Authorize#",{"idTokenInfo":{"status":"Accepted","groupIdToken":{"idToken":"G","type":1}}}]

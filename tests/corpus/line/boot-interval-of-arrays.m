@@ -1,0 +1,1 @@
+[3,"#BootNotification#",{"currentTime":"2027-03-01T00:00:00Z","interval":[[]],"status":"Pending"}]

@@ -1,0 +1,1 @@
+[2,"c11","ClearTariffs",{"tariffIds":["T0","xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"]}]

@@ -1,0 +1,1 @@
+[4,"#Authorize#","GenericError",null,"",{}]

@@ -1,0 +1,1 @@
+[3,"#TransactionEvent#",{"transactionLimit":{"maxCost":[0]}}]

@@ -1,0 +1,1 @@
+[3,"#TransactionEvent#",{"transactionLimit":{"maxTime":1,"":2}}]

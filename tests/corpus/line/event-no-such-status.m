@@ -1,0 +1,1 @@
+[3,"#TransactionEvent#",{"idTokenInfo":{"status":"invalid"}}]

@@ -1,0 +1,1 @@
+[3,"#Heartbeat#",{"currentTime":"2026-02-30T00:00:00Z"}]

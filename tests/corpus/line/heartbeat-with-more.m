@@ -1,0 +1,1 @@
+[3,"#Heartbeat#",{"currentTime":"2027-03-01T00:00:00Z","interval":1}]

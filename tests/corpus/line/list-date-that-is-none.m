@@ -1,0 +1,1 @@
+[2,"c8","SendLocalList",{"versionNumber":99,"updateType":"Full","localAuthorizationList":[{"idToken":{"idToken":"AA","type":"ISO14443"},"idTokenInfo":{"status":"Accepted","cacheExpiryDateTime":"2027-02-30T00:00:00Z"}}]}]

@@ -1,0 +1,1 @@
+[2,"c4","Reset",{"type":"OnIdle","evseId":2}

@@ -1,0 +1,1 @@
+[2,,"c2",,"Reset",,{"type":"OnIdle",,"evseId":2}]

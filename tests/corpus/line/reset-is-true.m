@@ -1,0 +1,1 @@
+[2,"c7","Reset",{"type":"OnIdle","evseId":true}]

@@ -1,0 +1,1 @@
+[2,"c3","Reset",{"type" "OnIdle","evseId":2}]

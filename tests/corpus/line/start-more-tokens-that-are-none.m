@@ -1,0 +1,1 @@
+[2,"c1","RequestStartTransaction",{"idToken":{"idToken":"AA","type":"ISO14443","additionalInfo":[1]},"remoteStartId":7}]

@@ -1,0 +1,1 @@
+[2,"c1","RequestStartTransaction",{"idToken":{"idToken":"AA","type":"ISO14443"},"remoteStartId":7,"remoteStartId":8}]

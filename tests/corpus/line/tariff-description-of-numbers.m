@@ -1,0 +1,1 @@
+[2,"c9","SetDefaultTariff",{"evseId":0,"tariff":{"tariffId":"T","currency":"EUR","description":[1],"energy":{"prices":[{"priceKwh":1}]}}}]
