@@ -154,7 +154,7 @@ def test_a_pile_goes_on_and_tells_what_it_was_sent():
     assert hostile.total(station.backend.refused) == len(_BAD)
     # The first one was hostile, and what follows within the hour is not told again.
     assert _events(trace) == ["twice 1 since the start"]
-    assert [line["count"] for line in trace.of("refused", kind="syntax")] == [1, 2, 4, 8]
+    assert [line["count"] for line in trace.of("refused", kind="syntax")] == [1, 2, 4, 8, 16]
 
 
 def test_a_flood_of_them_floods_nothing():
