@@ -179,7 +179,8 @@ def wrong(data):
             expected = _FIRST_NAME if c == 0x7B else _FIRST
         elif c in b"}]":
             first = _FIRST_NAME if c == 0x7D else _FIRST
-            if not names or expected not in (first, _NEXT) or (names[-1] is None) != (c == 0x5D):
+            array = names[-1:] == [None]
+            if not names or expected not in (first, _NEXT) or array != (c == 0x5D):
                 break
             names.pop()
             expected = _NEXT if names else _OVER
@@ -190,7 +191,7 @@ def wrong(data):
         elif c == 0x2C:  # ,
             if expected != _NEXT:
                 break
-            expected = _VALUE if names[-1] is None else _NAME
+            expected = _VALUE if names[-1:] == [None] else _NAME
         else:  # a number, true, false, null
             if expected > _FIRST or c not in b"-0123456789tfn":
                 break
