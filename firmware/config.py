@@ -7,7 +7,7 @@ is torn starts all the same. What is not as expected is said in words, which `pr
 
 import json
 
-from firmware import changes, let_go
+from firmware import borrow, changes, let_go
 
 # Of the names of FIELDS and what they mean; in config.json as "format", without which it is 0.
 FORMAT = 1
@@ -87,6 +87,13 @@ FIELDS = {
     "over_frequency_mhz": (int, 51500, 50000, 65000),
 }
 
+
+# What would let nobody charge: the first must be less than the second.
+_PAIRS = (
+    ("under_voltage_pct", "under_voltage_back_pct"),
+    ("over_voltage_back_pct", "over_voltage_pct"),
+    ("under_frequency_mhz", "over_frequency_mhz"),
+)
 
 # no message repeats them
 _SECRET = (
@@ -242,6 +249,15 @@ def _checked(given, path, lenient):
                 raise
             problems.append("%s; %r holds" % (error, default))
             config[name] = default
+    for less, more in _PAIRS:
+        if config[less] >= config[more]:
+            wrong = "%s: %s: expected less than %s, which is %d, found %d" % (
+                path, less, more, config[more], config[less],
+            )  # fmt: skip
+            if not lenient:
+                raise ValueError(wrong)
+            config[less], config[more] = FIELDS[less][1], FIELDS[more][1]
+            problems.append("%s; %d and %d hold" % (wrong, config[less], config[more]))
     return config
 
 
@@ -274,8 +290,15 @@ def field(name, value, path):
             host, _, port = one.rpartition(":")
             if not host.strip() or not port.isdigit() or not 0 < int(port) < 65536:
                 raise ValueError("%s: broker: expected HOST:PORT, found %r" % (path, one))
-    if name == "receipt_id" and value not in ("none", "token"):
-        raise ValueError('%s: receipt_id: expected "none" or "token", found %r' % (path, value))
+    words = borrow("firmware.words")
+    several = name in words.SEVERAL
+    for one in value.split(",") if several else (value,):
+        known = words.WORDS.get(name)
+        if known and one.strip() not in known:
+            raise ValueError(
+                "%s: %s: expected %s of %s, found %r"
+                % (path, name, "some" if several else "one", ", ".join(known), one)
+            )
     if name in ("root", "station_id"):
         if "+" in value or "#" in value or (name == "station_id" and "/" in value):
             raise ValueError(

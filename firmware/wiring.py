@@ -26,9 +26,6 @@ def wire(station, board, config):
     """
     for name in ("bounds", "durable", "events", "recovery"):
         let_go("firmware.ledger." + name)
-    cut = config["after_power_cut"]
-    if cut not in ("end", "resume"):
-        raise ValueError("config: after_power_cut: expected end or resume, found %r" % cut)
     journal, cells = durable.open(board, len(board.outlets), station.closed)
     wall = station.wall
     nonce = board.nonce()
@@ -130,7 +127,7 @@ def wire(station, board, config):
                 named["serial"] = serials[i].strip()
             session.signs = dict(signs, nameplate=named, chip=place.billing or place.meter)
     why = "PowerLoss" if reason == "PowerUp" else "Reboot"
-    recovery.recover(sessions, journal, cells, cut == "resume", why, record)
+    recovery.recover(sessions, journal, cells, config["after_power_cut"] == "resume", why, record)
     station.ticks = [core.tick for core in station.cores] + [box.note for box in boxes]
     services = [device.tick for device in board.devices]
     services += [session.tick for session in station.sessions]

@@ -4,21 +4,13 @@ only, see firmware.let_go. What is private to a Session is shared with it.
 
 from micropython import const
 
-from firmware import let_go
+from firmware import borrow, let_go
 from firmware.ledger.session import ENDED, STARTED, UPDATED
 from firmware.outlet.ac import SUSPENDED_EV
 from firmware.safety.core import STANDING
 from firmware.safety.faults import FAULTS
 from firmware.ticks import diff
 
-POINTS = ("EVConnected", "Authorized", "PowerPathClosed", "EnergyTransfer")
-MEASURANDS = (
-    "Energy.Active.Import.Register",
-    "Current.Import",
-    "Voltage",
-    "Power.Active.Import",
-    "Frequency",
-)
 _TOKEN_BYTES = const(255)
 _RECEIPT = const(880)  # characters that a record has room for
 _TEXTS = const(910)  # bytes of reason, receipt and cost that a record has room for
@@ -42,25 +34,10 @@ _REASONS = {
 
 def points(config, phases):
     """What a Session takes as its points: of `tx_start` and `tx_stop` as bits, of `measurands`,
-    and how many phases its meter has. Raises ValueError.
+    and how many phases its meter has.
     """
-    return (
-        _bits(config, "tx_start", POINTS),
-        _bits(config, "tx_stop", POINTS),
-        _bits(config, "measurands", MEASURANDS),
-        phases,
-    )
-
-
-def _bits(config, field, names):
-    bits = 0
-    for name in config[field].split(","):
-        if name.strip() not in names:
-            raise ValueError(
-                "config: %s: expected some of %s, found %r" % (field, ", ".join(names), name)
-            )
-        bits |= 1 << names.index(name.strip())
-    return bits
+    bits = borrow("firmware.words").bits
+    return bits(config, "tx_start"), bits(config, "tx_stop"), bits(config, "measurands"), phases
 
 
 def start(session, token, token_type, group, remote_id, limits, reservation):

@@ -11,7 +11,7 @@ All records of the journal that tell of something begin alike, little-endian:
 Kind 1 goes on (flags: 0 to 2 Started, Updated, Ended; 8 happened offline; 16 with a reading):
 
     evse u8, from 1; charging state u8 (an index into CHARGING_STATES; 255 unknown)
-    measurands u8, the bits of bounds.MEASURANDS; phases u8
+    measurands u8, the bits of firmware.words; phases u8
     transaction u32: the number of its Started (in that one, too); seqNo u32
     with a reading: the register in mWh u64; mHz, mV of L1 to L3, mA of L1 to L3, mW, each s32
     to the end, UTF-8, with line feeds between: trigger ("" for MeterValuePeriodic), stopped

@@ -11,9 +11,8 @@ from firmware import borrow, let_go
 
 try:
     from firmware import VERSION, config
-    from firmware.ledger import bounds
 finally:
-    for _module in ("config", "changes", "ledger.bounds"):
+    for _module in ("config", "changes"):
         let_go("firmware." + _module)
 
 SETTING = 12  # the number of what firmware.commit does for it
@@ -66,11 +65,6 @@ VARIABLES = (
     ("TxCtrlr", "TxStopPoint", "", "tx_stop", "MemberList", BOTH),
 )
 ITEMS = 16  # that one request may name
-_MEMBERS = {
-    "measurands": bounds.MEASURANDS,
-    "tx_start": bounds.POINTS,
-    "tx_stop": bounds.POINTS,
-}
 _STATES = ("Available", "Occupied", "Reserved", "Unavailable", "Faulted")
 
 
@@ -121,10 +115,6 @@ def change(station, entry, text):
             given = int(text)
         except ValueError:
             return "InvalidValue"
-    elif entry[4] == "MemberList":
-        for member in text.split(","):
-            if member.strip() not in _MEMBERS[field]:
-                return "InvalidValue"
     try:
         config.field(field, given, "")
     except ValueError:
@@ -155,8 +145,8 @@ def describe(station, number):
         about["minLimit"], about["maxLimit"] = config.FIELDS[field][2:]
         if field.endswith("_s"):
             about["unit"] = "s"
-    elif field in _MEMBERS:
-        about["valuesList"] = ",".join(_MEMBERS[field])
+    elif entry[4] == "MemberList":
+        about["valuesList"] = ",".join(borrow("firmware.words").WORDS[field])
     elif entry[4] == "OptionList":
         about["valuesList"] = ",".join(_STATES)
     elif field == "=power":

@@ -38,6 +38,13 @@ def test_what_is_wrong_is_named():
         ({"station_id": "x" * 49}, ("station_id", "1 to 48")),
         ({"station_id": "\u00e9" * 25}, ("station_id", "bytes")),
         ({"station_id": "a\0b"}, ("station_id", "NUL")),
+        ({"station_id": "x", "tx_start": "Plugged"}, ("tx_start", "EVConnected", "Plugged")),
+        ({"station_id": "x", "tx_stop": "EVConnected;x"}, ("tx_stop", "some of", "d;x")),
+        ({"station_id": "x", "measurands": "Voltge"}, ("measurands", "Voltage", "Voltge")),
+        ({"station_id": "x", "after_power_cut": "Resume"}, ("after_power_cut", "one of", "R")),
+        ({"station_id": "x", "receipt_id": "tokn"}, ("receipt_id", "none, token", "tokn")),
+        ({"station_id": "x", "under_voltage_pct": 95}, ("under_voltage_pct", "back_pct", "90")),
+        ({"station_id": "x", "under_frequency_mhz": 51500}, ("under_f", "over_frequency_mhz")),
         ({"station_id": "a/b"}, ("station_id", "MQTT")),
         ({"station_id": "a", "root": "x/#"}, ("root", "MQTT")),
         ({"station_id": "a", "colour": 1}, ("colour", "no such field")),
@@ -51,6 +58,11 @@ def test_what_is_wrong_is_named():
     ):
         text = str(raises(ValueError, _load, content))
         assert _FILE in text and all(word in text for word in words), text
+
+
+def test_words_in_any_order_and_with_blanks():
+    found = _load({"station_id": "x", "tx_stop": "Authorized, EVConnected"})
+    assert found["tx_stop"] == "Authorized, EVConnected"
 
 
 def test_a_missing_file_is_named():

@@ -4,7 +4,6 @@ from struct import unpack_from
 
 from firmware.ledger import events
 from tests.pile import CARD, charging, settings, simulate, step
-from tests.support import raises
 
 
 def _told(trace):
@@ -161,17 +160,6 @@ def test_a_remote_start_is_told_where_the_transaction_starts():
     ]
     assert updated["transactionInfo"]["remoteStartId"] == 42
     assert updated["transactionInfo"]["transactionId"] == answer["transactionId"]
-
-
-def test_wrong_words_are_refused_by_name():
-    for field, value in (
-        ("tx_start", "Plugged"),
-        ("tx_stop", "EVConnected;Authorized"),
-        ("measurands", "Energy"),
-        ("after_power_cut", "resum"),
-    ):
-        error = raises(ValueError, simulate, 1000, [], settings(**{field: value}))
-        assert field in str(error) and value in str(error)
 
 
 def test_suspended_by_the_vehicle_and_by_the_pile():

@@ -9,6 +9,8 @@ trace repeats them so), sorted by `at_ms`; steps of one instant keep the file's 
 import difflib
 import json
 
+from firmware import config as fields
+
 from .errors import BadInput
 
 REQUIRED = object()
@@ -330,7 +332,11 @@ def check(scenario):
         raise BadInput("steps: expected a list [...], found %s" % shown(steps))
     complete = fill(SCENARIO, given, "")
     complete["outlet"] = fill(OUTLET, outlet, "outlet.")
-    complete["config"] = config  # the firmware itself checks it
+    try:
+        fields.check(dict({"station_id": "CP-1"}, **config), "config")
+    except ValueError as error:
+        raise BadInput(str(error)) from None
+    complete["config"] = config
     checked = [check_step(step, "steps[%d]" % index) for index, step in enumerate(steps)]
     for index, step in enumerate(checked):
         if step.get("outlet", 1) > complete["outlets"]:
