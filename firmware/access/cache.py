@@ -44,9 +44,9 @@ def note(door, digest, info):
                 expires_s = until_s
             code = entries.STATUSES.index(status)
             entry = entries.pack(digest, code, group, evses, min(expires_s, _LAST_S))
-            # What only moves its end by less than half a life is not worth a write to flash.
+            # What only puts its end off by less than half a life is not worth a write to flash.
             same = before and before[:22] == entry[:22]
-            if not same or expires_s - entries.unpack(before)[4] > life_s // 2:
+            if not same or not 0 <= expires_s - entries.unpack(before)[4] <= life_s // 2:
                 _keep(door, entry, status != "Accepted")
     return status, group, evses
 

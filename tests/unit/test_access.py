@@ -206,6 +206,26 @@ def test_cache_entries_expire():
         assert lasts_s > 1 << 28 or entries.look(door, digest) is None, (config, info)
 
 
+def test_an_end_that_comes_sooner_holds_and_so_does_none():
+    door = Door()
+    digest = door.digest(A)
+
+    def asked(**info):
+        door.show(A)
+        door.answer(status="Accepted", **info)
+        door.show(A)
+
+    asked()
+    asked(cacheExpiryDateTime="2026-01-01T01:00:00Z")
+    door.wall.now_s += 3600
+    assert entries.look(door, digest) is None
+    # From now on for ever, after an end that has passed.
+    door.config["auth_cache_life_s"] = 0
+    asked()
+    door.wall.now_s += 1 << 29
+    assert entries.look(door, digest)[0] == "Accepted"
+
+
 def test_clearing_the_cache_holds_at_once():
     door = Door()
     door.show(A)
