@@ -49,6 +49,25 @@ def open(journal, closed, commits, cell, wall):
     return staged
 
 
+def settings(staged, config):
+    """Put into `config` what was set of it (firmware.uplink.variables) and is not in flash yet: it
+    holds from this start on all the same. Raises OSError when the memory does not answer.
+    """
+    journal = staged._journal
+    for number in range(staged._at, journal.next):
+        record = journal.read(number)
+        if record and record[0] == _STAGED and record[1] == _SETTING:
+            from firmware import config as fields
+
+            let_go("firmware.config")
+            let_go("firmware.changes")
+            try:
+                for name, value in json.loads(record[2:]).items():
+                    config[name] = fields.field(name, value, "set")
+            except ValueError:
+                pass  # of another firmware
+
+
 def tick(staged):
     """Look at what is new, up to the first record that is to be done, and do it if that may be."""
     let_go("firmware.commit")

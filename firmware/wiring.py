@@ -34,8 +34,11 @@ def wire(station, board, config):
     upkeep = Upkeep(board, station.cores, station.sessions)
     reason = board.boot_reason
     sessions = station.sessions
+    commits = {12: board.store}  # of changes of the configuration
+    staged = station.staged = commit.open(journal, station.closed, commits, cells[-1], wall)
     try:
         recovery.count_boot(journal, cells, wall)
+        commit.settings(staged, config)
     except OSError as error:
         record("error", problem="journal: %r" % error)
     wall.journal = station.journal = journal
@@ -109,8 +112,6 @@ def wire(station, board, config):
     station.upkeep = upkeep
     station.backend = backend
     station.records = Records(boxes, board.store, station.wall)
-    commits = {12: board.store}  # of changes of the configuration
-    staged = station.staged = commit.open(journal, station.closed, commits, cells[-1], wall)
     station.needs.append(staged.needs)
     station.needs += [session.needs for session in sessions]
     station.cards = backend.doorman = opening.open(station, commits)

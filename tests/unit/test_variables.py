@@ -1,6 +1,7 @@
 """The device model: what the backend reads of the pile's variables, and what it sets."""
 
 from firmware import changes
+from firmware.station import Station
 from firmware.uplink import variables
 from tests.pile import charging, simulate, step
 
@@ -163,6 +164,28 @@ def test_a_power_cut_does_not_lose_it():
     name = _name("TxCtrlr", "EVConnectionTimeOut")
     _, station = _set("90", name, at_ms=10000, until_ms=90000, steps=steps)
     assert _kept(station) == {"connection_timeout_s": 90}
+
+
+def test_it_holds_from_the_very_next_start_on():
+    name = _name("TxCtrlr", "EVConnectionTimeOut")
+    call = _call(5000, "SetVariables", {"setVariableData": [dict(name, attributeValue="90")]})
+    # Right after it the backend asks for that start, as it does; or the power is cut.
+    for reason, steps in (
+        ("RemoteReset", [call, _call(5100, "Reset", {"type": "Immediate"})]),
+        ("PowerUp", charging(call, step(5100, "power", for_ms=500))),
+    ):
+        _, station = simulate(5700, steps)
+        board = station.board
+        assert board.boot_reason == reason and board.station is not station
+        assert board.station.config["connection_timeout_s"] == 90
+
+
+def test_what_another_firmware_has_set_is_left_out():
+    _, station = simulate(100, [])
+    before = dict(station.config)
+    for data in (b'{"color": 1}', b'{"connection_timeout_s": 4}', b'{"connection_'):
+        station.journal.append(b"\x06\x0c" + data)
+    assert Station(station.board, station.config).config == before
 
 
 def _report(action, outlets=1, **payload):
