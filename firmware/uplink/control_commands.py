@@ -56,7 +56,7 @@ def _trigger(backend, payload, fresh):
         for i in numbers:
             said.append(backend.outbox.add(what, _values, backend.sessions[i]))
     elif what == "TransactionEvent":
-        sessions = [backend.sessions[i] for i in numbers if backend.sessions[i].tx]
+        sessions = [backend.sessions[i] for i in numbers if _goes_on(backend.sessions[i])]
         if not sessions:
             return _rejected("NoTransaction")
         for session in sessions:
@@ -71,6 +71,11 @@ def _trigger(backend, payload, fresh):
     else:
         return {"status": "NotImplemented"}
     return {"status": "Accepted"} if all(said) else _rejected("Busy")
+
+
+def _goes_on(session):
+    # An end is told as the last; and after a power cut TxResumed as the first.
+    return session.tx and not session._closing and session._state < 255
 
 
 def _values(session):

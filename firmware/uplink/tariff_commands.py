@@ -100,7 +100,8 @@ def _clear(backend, payload, fresh):
 
 def _change(backend, payload, fresh):
     for session in backend.sessions:
-        if session.transaction_id == payload["transactionId"]:
+        # One that ends is billed as it is.
+        if session.transaction_id == payload["transactionId"] and not session._closing:
             data = _checked(payload["tariff"])
             if isinstance(data, dict):
                 return data

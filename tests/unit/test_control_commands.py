@@ -1,6 +1,6 @@
 """What the backend asks the pile to say again."""
 
-from tests.pile import charging, simulate, step
+from tests.pile import charging, settings, simulate, step
 
 
 def _trigger(at_ms, what, evse_id=None, message_id=None):
@@ -47,6 +47,23 @@ def test_a_transaction():
     assert said[0]["eventType"] == "Updated"
     assert said[0]["meterValue"][0]["sampledValue"][0]["context"] == "Trigger"
     assert _asked("TransactionEvent") == ("Rejected", [])
+
+
+def _after_a_cut(**config):
+    what = "TransactionEvent"
+    steps = charging(step(19000, "power", for_ms=500), _trigger(20000, what))
+    trace, _ = simulate(40000, steps, settings(**config))
+    (told,) = trace.transactions().values()
+    return trace.answers()[0][2]["status"], [event["triggerReason"] for event in told]
+
+
+def test_after_a_power_cut_nothing_comes_before_what_is_to_be_told():
+    # The end waits for its receipt.
+    status, told = _after_a_cut(receipts=1)
+    assert status == "Rejected" and told[-1] == "AbnormalCondition"
+    # The vehicle is still to be seen.
+    status, told = _after_a_cut(after_power_cut="resume")
+    assert status == "Rejected" and "TxResumed" in told
 
 
 def test_heartbeat_and_what_is_idle():
