@@ -22,6 +22,7 @@ goes to backend and history: a message goes out once, and cannot be told again w
 1.5 s of the main loop after the boot, in steps as after any session. Until then journal and cell
 are as the cut left them, and nobody is let in at the outlet: after one more cut it all begins
 anew, and gives the same bytes. There is no moment at which the end is lost or could come twice.
+An end for which there is no room is waited for in the same way.
 """
 
 from struct import pack, unpack_from
@@ -186,7 +187,7 @@ def _recover(session, journal, cell, resume, reason, record):
         # Nobody could be billed for what comes, and who has a balance would have none.
         found.goes_on = False
     if found.owed is not None:
-        _sum_up(journal, found, found.owed, found.receipt)
+        ending = _Ending(session, found, budget, (found.owed, ""), True)
     elif found.tx and resume and found.goes_on and not found.ending:
         _go_on(session, found, budget)
         record("transaction", id=session.transaction_id, why="gone on with")
@@ -194,13 +195,12 @@ def _recover(session, journal, cell, resume, reason, record):
     elif found.tx:
         why = found.ending or (reason, "AbnormalCondition")
         record("transaction", id=bounds.name(journal, found.tx), why=why[0])
-        if session.signs:
-            _Signing(session, found, why)
-            session.budget = budget  # which needs its tariff until then
-            return
-        _end(journal, found, why, "")
-        _sum_up(journal, found, why[0], "")
-    session.keep()
+        ending = _Ending(session, found, budget, why, False)
+    else:
+        session.keep()
+        return
+    if session.signing is not None:
+        ending.closing(session, session.wall._last_ms)
 
 
 def _end(journal, found, why, receipt):
@@ -220,16 +220,26 @@ def _sum_up(journal, found, reason, receipt):
     journal.append(events.summary(*who, found.start_mwh, found.mwh, reason, cost, receipt))
 
 
-class _Signing:
-    # The end of a transaction that waits for its receipt: closes the session in the place of
-    # bounds, and is let go of with it.
-    def __init__(self, session, found, why):
+class _Ending:
+    # The end of a transaction that a cut has left open: closes the session in the place of bounds,
+    # and is let go of with it. It waits for its receipt; what cannot be kept is tried again.
+    # `told`: the end is, its summary not yet.
+    driver = False  # in the place of the budget, which has ended
+
+    def __init__(self, session, found, budget, why, told):
         self._found = found
-        self._told = False  # the end is, its summary not yet
+        self._told = told
         self._again_ms = None
+        # The oldest record that another boot would make it of
+        self.record = budget and budget.record or max(found.counted, found.tx)
+        session.budget = self
         session.tx = found.tx
         session.transaction_id = bounds.name(session.journal, found.tx)
         session.user = _user(session, found.tx)
+        if told:
+            session.signing = found.receipt
+        elif not session.signs:
+            session.signing = ""
         session._began = found.began
         session._start_mwh = found.start_mwh
         session._ending = why

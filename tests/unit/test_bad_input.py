@@ -3,6 +3,7 @@ what is intact, says what is lost, and charges.
 """
 
 from firmware.ledger import history
+from firmware.ledger.journal import Journal
 from hal.virtual import scenario
 from hal.virtual.random import Random
 from tests.pile import CARD, charging, settings, simulate, step
@@ -70,6 +71,39 @@ def test_a_journal_with_damaged_regions():
         for n in kept:
             record = station.journal.read(n)
             assert record or "%s-%d" % (journal.id, n) in ids or n < station.journal.first, n
+
+
+def test_an_end_that_cannot_be_kept_at_a_boot_is_kept_later():
+    append = Journal.append
+    for config, kind in (({}, 1), ({}, 2), ({"receipts": 1}, 1)):
+        trace, station = simulate(20000, charging(), settings(**config))
+        refused = []
+
+        def full(journal, data, kind=kind, refused=refused, trace=trace):
+            # No end, nor a summary of one, until 30 s have passed.
+            if data[0] == kind and (kind == 2 or data[1] & 3 == 2):
+                if journal.memory._board.plant.now_us < 30000000:
+                    refused.append(data)
+                    raise OSError(28)
+            return append(journal, data)
+
+        Journal.append = full
+        try:
+            # The next one is in a hurry.
+            steps = [step(2000, "unplug"), step(3000, "plug", r_ohm=882)]
+            steps += [step(at_ms, "card", uid=CARD) for at_ms in (4000, 15000)]
+            station = _cut_and_go_on(station, 80000, *steps, step(40000, "unplug"))
+        finally:
+            Journal.append = append
+        assert refused and station.sessions[0].free
+        first, second = trace.transactions().values()
+        assert [told[0]["eventType"] for told in (first, second)] == ["Started"] * 2
+        for told, why in ((first, "PowerLoss"), (second, "EVDisconnected")):
+            assert told[-1]["transactionInfo"]["stoppedReason"] == why
+            assert len([event for event in told if event["eventType"] == "Ended"]) == 1
+        assert not _problems(trace, 0)
+        filed = [found["reason"] for found in history.sessions(station.board.store, print)]
+        assert filed == ["PowerLoss", "EVDisconnected"]
 
 
 def test_flash_full_of_what_others_wrote():
