@@ -93,16 +93,17 @@ def put(door, evse_id, data, fresh):
     if since >= _ALL:
         return "Rejected", "InvalidValue"
     key = evse_id, since
-    for other, tariff_id in ids(door, found).items():
-        if tariff_id.encode() == data[5 : 5 + data[4]]:
-            if other == key and load(door, other, found) == data:
-                return "Accepted", None
-            return "DuplicateTariffId", None
-    if not fresh:
-        return "Rejected", "StaleCommand"
     gone = [other for other in found if other[0] == evse_id and other != key]
     # What is not valid yet stays, whatever comes before it; else what has come into force by now.
     gone = [other for other in gone if since <= now_s and other[1] <= now_s]
+    for other, tariff_id in ids(door, found).items():
+        if tariff_id.encode() == data[5 : 5 + data[4]]:
+            if other != key or load(door, other, found) != data:
+                return "DuplicateTariffId", None
+            if not (gone and fresh):
+                return "Accepted", None
+    if not fresh:
+        return "Rejected", "StaleCommand"
     if len(found) - len(gone) + (key not in found) > MOST:
         return "Rejected", "NoSpace"
     return ("Accepted", None) if _change(door, gone, key, data) else ("Rejected", "NotKept")

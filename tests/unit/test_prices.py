@@ -7,7 +7,7 @@ import json
 from firmware.access import prices
 from firmware.ledger import tariff
 from firmware.station import Station
-from tests.door import Door, Store
+from tests.door import Cut, Door, Store
 from tests.pile import CARD, charging, settings, simulate, step
 from tests.support import raises
 
@@ -139,6 +139,32 @@ def test_a_new_default_takes_the_place_of_those_in_force():
     board = station.board
     door = Station(board, station.config).cards
     assert prices.ids(door, prices.defaults(door)) == named
+
+
+def test_what_is_set_anew_holds_again():
+    later = _tariff("T-2", 9, validFrom="2026-01-01T00:00:02Z")
+    trace, station = simulate(6000, [_set(500), _set(1000, 0, later), _set(4000)])
+    assert _said(trace) == ["Accepted"] * 3
+    assert prices.default(station.cards, 1)[5:8] == b"T-1"
+
+
+def test_a_default_that_a_cut_left_beside_the_one_before_is_set_again():
+    door = Door(store=_Names())
+    old = tariff.check(_tariff("OLD", validFrom="2025-01-01T00:00:00Z"))
+    new = tariff.check(_tariff("NEW"))
+    assert prices.put(door, 0, old, True) == ("Accepted", None)
+    remove = door.store.remove
+
+    def cut(name):
+        raise Cut()
+
+    door.store.remove = cut
+    raises(Cut, prices.put, door, 0, new, True)
+    door.store.remove = remove
+    # Nobody was told that it was taken: the backend asks again.
+    door.prices.clear()
+    assert prices.put(door, 0, new, True) == ("Accepted", None)
+    assert prices.default(door, 1) == new
 
 
 def test_which_default_holds():
