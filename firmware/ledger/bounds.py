@@ -132,14 +132,22 @@ def change(session, tariff, driver=False):
     """Go on with another tariff, its bytes; OCPP's status and a reason for its StatusInfo, or
     None.
     """
-    made = session.budget or budget(session, {})
+    former = session.budget
+    made = former or budget(session, {})
     try:
-        made.change(session, tariff, driver)
-        session.budget = made
-        session.event(UPDATED, "TariffChanged", True, _with("", _told(session)))
+        before = made.change(session, tariff, driver)
     except ValueError:
         return "NoCurrencyChange", None
     except OSError:
+        return "Rejected", "NotKept"
+    session.budget = made
+    session.keep()  # what is told is to hold after a cut
+    try:
+        session.event(UPDATED, "TariffChanged", True, _with("", _told(session)))
+    except OSError:
+        made.go_back(before)
+        session.budget = former
+        session.keep()
         return "Rejected", "NotKept"
     return "Accepted", None
 
@@ -167,10 +175,11 @@ def limit(session, given):
     if tuple(limits) != made.limits:
         made.limit(tuple(limits))
         session.budget = made
+        session.keep()  # what is told is to hold after a cut
         try:
             session.event(UPDATED, "LimitSet", False, _with("", made.text()))
         except OSError:
-            session.keep()
+            pass
 
 
 def begin(session, trigger):

@@ -67,18 +67,20 @@ class Budget:
             self._state = state
 
     def change(self, session, tariff, driver):
-        """Go on with another tariff. Raises ValueError when its currency is another one, OSError
-        when it cannot be kept.
+        """Go on with another tariff. Returns what `go_back` takes. Raises ValueError when its
+        currency is another one, OSError when it cannot be kept.
         """
         session.register.update()
         if self.tariff:
             self._step(session)
+        before = self.tariff, self.driver, self.record, self._state
+        if self.tariff:
             cost = _module("cost")
-            before = cost.Cost(self.tariff, self._state)
-            if before.currency != cost.Cost(tariff).currency:
-                raise ValueError("expected a tariff in %s" % before.currency)
+            reckoned = cost.Cost(self.tariff, self._state)
+            if reckoned.currency != cost.Cost(tariff).currency:
+                raise ValueError("expected a tariff in %s" % reckoned.currency)
             self._file(session, tariff)
-            self._state = before.settle()
+            self._state = reckoned.settle()
             self.tariff = tariff
             self._due_ms = 0
         else:
@@ -89,6 +91,12 @@ class Budget:
                 self.tariff = None
                 raise
         self.driver = driver
+        return before
+
+    def go_back(self, before):
+        """Go on with the tariff from before a change that was made just now."""
+        self.tariff, self.driver, self.record, self._state = before
+        self._due_ms = 0
 
     def limit(self, limits):
         """From now on at most (mWh, s, micro); 0: as much as it likes."""

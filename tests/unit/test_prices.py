@@ -5,7 +5,7 @@ and where a balance ends it.
 import json
 
 from firmware.access import prices
-from firmware.ledger import tariff
+from firmware.ledger import bounds, tariff
 from firmware.station import Station
 from tests.door import Cut, Door, Store
 from tests.pile import CARD, charging, settings, simulate, step
@@ -316,6 +316,54 @@ def test_the_tariff_of_a_transaction_changes():
     without, usage = _cost(_ended(trace))
     assert abs(without - (usage["energy"]) / 2000) < 0.00001
     assert abs(usage["energy"] - _taken_wh(_ended(trace), first) + before) < 0.1
+
+
+def test_a_tariff_that_is_refused_is_not_reckoned_by():
+    for first in ([], [_set(500)]):
+        trace, station = simulate(20000, charging(*first))
+        session = station.sessions[0]
+        append = station.journal.append
+
+        def full(data, append=append):
+            if data[0] == 1:
+                raise OSError(28)
+            return append(data)
+
+        station.journal.append = full
+        made = tariff.check(_tariff("T-2", 1000))
+        assert bounds.change(session, made, True) == ("Rejected", "NotKept")
+        station.journal.append = append
+        board = station.board
+        board.plant.unplug()
+        board._simulate(station, 30000000)
+        if first:
+            cost, usage = _cost(_ended(trace))
+            assert usage["energy"] > 10 and abs(cost - usage["energy"] / 1000) < 0.000001
+        else:
+            assert "costDetails" not in _ended(trace)
+
+
+def test_what_is_told_of_tariff_and_limits_holds_after_a_cut():
+    _, station = simulate(20000, charging(_set(500)), settings(after_power_cut="resume"))
+    board = station.board
+    session = station.sessions[0]
+    append = station.journal.append
+    left = []
+
+    def cut(data):
+        # The power is gone right behind the event.
+        number = append(data)
+        if data[0] == 1:
+            left.append(bytes(board.memory.chip.memory))
+        return number
+
+    station.journal.append = cut
+    bounds.limit(session, {"maxEnergy": 60})
+    bounds.change(session, tariff.check(_tariff("T-2", 2)), True)
+    for kept, named in zip(left, (b"T-1", b"T-2")):
+        board.memory.chip.memory[:] = kept
+        budget = Station(board, station.config).sessions[0].budget
+        assert budget.tariff[5:8] == named and budget.limits == (60000, 0, 0)
 
 
 def test_the_cost_is_told_while_it_runs():
