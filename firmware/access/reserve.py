@@ -71,7 +71,10 @@ def places(door, free, digest, group):
         return own
     left = [i for i in free if i not in taken]
     any_outlet = len(others) - len(taken)
-    every = [i for i, session in enumerate(door.sessions, 1) if session.free and i not in taken]
+    every = [
+        i for i, session in enumerate(door.sessions, 1)
+        if session.free and not session.outlet.faulted and i not in taken
+    ]  # fmt: skip
     return left if 0 in [kept[1] for kept in mine] or len(every) > any_outlet else []
 
 

@@ -69,6 +69,14 @@ def test_one_outlet_is_left_for_who_reserved_any():
     assert _where(door, A) == 2 and door.reservations == []
 
 
+def test_an_outlet_that_does_not_work_is_not_left_for_anybody():
+    for token, where in ((C, None), (A, 2)):
+        door = _door(2)
+        assert _reserve(door, 7) == "Accepted"
+        door.sessions[0].outlet.faulted = True
+        assert _where(door, token) == where
+
+
 def test_what_can_be_reserved():
     door = _door(2)
     one, two = door.sessions
