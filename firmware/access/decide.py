@@ -127,6 +127,7 @@ def settle(door, who, said, why):
         if places and door.reservations:
             places = door.get("reserve").places(door, places, who[4], group)
         places = [i for i in places if said[2] == 255 or i < 9 and said[2] >> i - 1 & 1]
+        places = working(door, places)
         plugged = [i for i in places if door.sessions[i - 1].outlet.plugged]
         same = [session for session in running if group and session.group == group]
         # A vehicle that waits is what the card is meant for; else it is the one session of its
@@ -170,6 +171,11 @@ def begin(door, who, group, evse_id):
 def free(door, evse_id=0):
     """The outlets (from 1) where somebody may be authorised."""
     return [i for i, session in enumerate(door.sessions, 1) if session.free and evse_id in (0, i)]
+
+
+def working(door, places):
+    """Those of the outlets `places` that have no fault; all of them where each has."""
+    return [i for i in places if not door.sessions[i - 1].outlet.faulted] or places
 
 
 def _taken(door):

@@ -32,6 +32,7 @@ def start(door, token, kind, evse_id, remote_id, group):
             return "Busy"
         decide.present(door, token, kind, evse_id, remote_id, group)
         return None
+    free = decide.working(door, free)
     i = ([i for i in free if door.sessions[i - 1].outlet.plugged] or free)[0]
     if not decide.begin(door, (token, kind, evse_id, remote_id, digest, group), group, i):
         return "Other"

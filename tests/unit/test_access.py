@@ -334,6 +334,23 @@ def test_two_free_outlets_the_plug_says_which():
     assert door.sessions[0].who[0] == B
 
 
+def test_a_vehicle_at_an_outlet_that_does_not_work_keeps_nobody_out():
+    for plugged in (True, False):
+        door = Door(2)
+        one, two = door.sessions
+        one.outlet.faulted = one.outlet.plugged = True
+        two.outlet.plugged = plugged
+        door.show(A)
+        door.answer(status="Accepted")
+        assert one.free and not two.free
+    # Where there is no other one it waits until this one works again.
+    door = Door()
+    door.sessions[0].outlet.faulted = True
+    door.show(A)
+    door.answer(status="Accepted")
+    assert not door.sessions[0].free
+
+
 def test_a_card_is_not_waited_for_longer_than_the_time_out():
     door = Door(2, local_pre_authorize=1, connection_timeout_s=20)
     _list(door, (A, "Accepted", None))
