@@ -90,7 +90,7 @@ def moment(wall, flags, boot, time):
         return time
     if boot == wall.boot:
         return wall.start_ms + time
-    last = 0
+    last = time  # of a boot of which no more is known
     for known, start_ms, last_ms in wall.boots:
         if known == boot:
             if start_ms is not None:

@@ -329,7 +329,9 @@ def test_what_was_before_the_date_was_known_gets_its_date():
         (5, 50000, 1100000000000),
         (5, 20000, 1099999970000),
         (9, 500, 1767225600500),
-        (8, 500, 1767225600500),  # not even known
+        # not even known, as so many boots came since: no later than the next start that is
+        (8, 500, 1767225600000),
+        (4, 50000, 1100000000000),
     ):
         assert events.moment(wall, 0, boot, ms) == unix_ms
     assert events.moment(wall, events.DATED, 3, 123) == 123
