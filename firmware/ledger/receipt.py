@@ -198,7 +198,7 @@ def _pieces(told):
 
 
 def _user(user):
-    if user is None:
+    if not (user and user[0]):  # nobody, or whoever came where it is free to all
         return '"IS":false,"IL":"NONE","IF":[],"IT":"NONE"'
     token, kind, allowed = user
     flags = []

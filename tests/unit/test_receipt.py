@@ -75,6 +75,7 @@ def test_a_record_to_the_byte():
 def test_a_user_is_in_it_only_where_that_is_wished():
     for user, level, flags, kind in (
         (None, "NONE", [], "NONE"),
+        (("", "NoAuthorization", ""), "NONE", [], "NONE"),
         (("04A1B2C3D4E5F6", "ISO14443", "backend"), "TRUSTED", ["RFID_PLAIN", "OCPP_AUTH"],
          "ISO14443"),
         (("04A1B2C3", "ISO14443", "cache"), "TRUSTED", ["RFID_PLAIN", "OCPP_CACHE"], "ISO14443"),
@@ -90,9 +91,9 @@ def test_a_user_is_in_it_only_where_that_is_wished():
         (("0815", "KeyCode", "backend"), "TRUSTED", ["OCPP_AUTH"], "KEY_CODE"),
     ):
         found = fields(user=user)
-        assert found["IS"] is (user is not None) and found["IL"] == level
+        assert found["IS"] is (level != "NONE") and found["IL"] == level
         assert found["IF"] == flags and found["IT"] == kind
-        assert found.get("ID") == (user and user[0])
+        assert found.get("ID") == (user and user[0] or None)
         assert user or "04A1" not in receipt.payload(told(user=user))
 
 
