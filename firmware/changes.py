@@ -129,8 +129,8 @@ def save(store, changed, stem="config"):
 
 def factory_reset(store, closed, stem="config"):
     """Forget what the pile has learned in the field: changes of the configuration but those of its
-    identity, its links and the installation's ratings; lists, cache, reservations; the sessions of
-    the past. What config.json and board.json give stays. Returns what went, by name.
+    identity, its links and the installation's ratings; lists, cache, reservations, tariffs; the
+    sessions of the past. What config.json and board.json give stays. Returns what went, by name.
 
     It holds from the next boot on; after a cut in between do it again. Raises ValueError while
     `closed()`, OSError when the store fails.

@@ -138,7 +138,9 @@ def settle(door, who, said, why):
         elif status != "Accepted":
             refuse(door, why, by_card)
         elif not places:
-            tell(door, "refused", "no outlet is for it" if free(door, evse_id) else _taken(door))
+            # kept for others, out of service or at fault, or not among those of its token
+            why = "no free outlet is for it"
+            tell(door, "refused", why if free(door, evse_id) else _taken(door))
         else:
             begun = True
             if plugged or len(places) == 1 or remote_id is not None:

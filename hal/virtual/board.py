@@ -1,9 +1,9 @@
 """A whole virtual AC pile behind the roles: run by a scenario, in virtual time or in real time.
 
-Its board file: {"mcu": "virtual", "time": "simulated" | "real", "scenario": FILE, "trace": FILE}.
-Without a scenario it runs on, nothing happens to it, and its store and FRAM are files; without a
-trace it keeps its last lines in memory, as boards do (hal.log). Of "outlets", which boards have,
-it takes the meters' "calibration".
+Its board file: {"mcu": "virtual", "time": "simulated" | "real", "scenario": FILE, "trace": FILE},
+and where its flash is wanted when the scenario is over "flash": DIR. it runs on, nothing happens to it, and its store and FRAM are files; without a trace it keeps its
+last lines in memory, as boards do (hal.log). Of "outlets", which boards have, it takes the meters'
+"calibration".
 """
 
 import os
@@ -99,6 +99,7 @@ def make(spec, path):
     trace = open(spec["trace"], "w") if "trace" in spec else Kept()
     board = VirtualBoard(scenario, trace, spec["time"] == "real", spec.get("outlets", ()))
     board.forget_crashes = lambda: retain(spec, 0)
+    board.flash = spec.get("flash")
     if spec.get("outlets") == []:
         board.be_safe()
     if "scenario" not in spec:
@@ -124,6 +125,7 @@ class VirtualBoard:
         self._tick_us = int((scenario.get("tick_ms") or profile_us / 1000) * 1000)
         stretch = max(self._tick_us // profile_us, 1)
         self.late_ms = late_ms * stretch
+        self.flash = None  # the directory where store and FRAM go when the scenario is over
         self._boots = 1
         self._collects = self.stalls = sampler is BurstPilot
         self.places = []
@@ -245,8 +247,14 @@ class VirtualBoard:
             asyncio.run(self._run_real(station))
         else:
             self._run_simulated(station)
-        self.trace.record("end", energy_mwh=self.plant.energy_mwh())
+        given_mwh = sum([place.plant.energy_mwh() for place in self.places])
+        self.trace.record("end", energy_mwh=given_mwh)
         self.trace.flush()
+        if self.flash:
+            self.store.keep(self.flash)
+            if self.memory:
+                with open("%s/%s" % (self.flash, _FRAM), "wb") as file:
+                    file.write(self.memory.chip.memory)
 
     def _run_simulated(self, station):
         until_us = int(self.scenario["until_ms"] * 1000)
@@ -539,6 +547,12 @@ class _Store:
     def names(self, prefix):
         found = os.listdir() if self.in_files else self._kept
         return sorted([name for name in found if name.startswith(prefix)])
+
+    def keep(self, directory):
+        """Put the files into the directory."""
+        for name in self._kept:
+            with open("%s/%s" % (directory, name), "wb") as file:
+                file.write(self._kept[name])
 
     def _writes(self, n):
         if self.fails:

@@ -180,7 +180,7 @@ def test_mistakes_are_named(tmp_path):
     assert "expected --port P" in within("sessions", "--port", "x", "--virtual", "y", code=2)
     assert "found none at" in within("sessions", "--virtual", tmp_path / "x", code=2)
     foreign = within("sessions", "--virtual", tmp_path, code=2)
-    assert "expected the flash of a virtual board" in foreign and "`run` and `sim` keep" in foreign
+    assert "expected the flash of a virtual board" in foreign and "`sim --flash DIR`" in foreign
     (tmp_path / "file").touch()
     assert "found a file at" in within("sessions", "--virtual", tmp_path / "file", code=2)
     (tmp_path / "fram.bin").write_bytes(bytes(32768))

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tools.host import run, scenario
+from tools.host import run, scenario, sessions
 from tools.host.errors import BadInput
 
 REPO = Path(__file__).resolve().parents[2]
@@ -113,6 +113,8 @@ def real_session(out, *more):
     assert done.returncode == 0, done.stdout + done.stderr
     assert time.monotonic() - started < 60
     assert (out / "session.png").read_bytes().startswith(b"\x89PNG")
+    ((kept,), _, problems) = sessions.parsed(sessions.of_directory(out / "flash"), "CP-1")
+    assert kept["reason"] == "EVDisconnected" and not problems
     return json.loads((out / "run.json").read_text())
 
 

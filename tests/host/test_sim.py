@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from tools.host import pile_process, sessions
+from tools.host.errors import BadInput
+
 REPO = Path(__file__).resolve().parents[2]
 
 EVENTFUL = [
@@ -83,3 +86,19 @@ def test_the_same_seed_gives_the_same_trace_and_another_does_not(tmp_path):
     first = sim(tmp_path, scenario)
     assert first == sim(tmp_path, scenario)
     assert first != sim(tmp_path, dict(scenario, seed=2))
+
+
+def test_what_was_sold_can_be_looked_back_at(tmp_path):
+    steps = [{"at_ms": 1000, "do": "plug", "r_ohm": 882}, {"at_ms": 2000, "do": "unplug"}]
+    steps.insert(1, {"at_ms": 1500, "do": "card", "uid": "04A1B2C3D4E5F6"})
+    steps[2]["at_ms"] = 15000
+    flash = tmp_path / "flash"
+    for _ in range(2):  # over that of an earlier run, too
+        sim(tmp_path, {"until_ms": 30000, "steps": steps}, "--flash", str(flash))
+        ((told,), _, problems) = sessions.parsed(sessions.of_directory(flash), "x")
+        assert told["reason"] == "EVDisconnected" and told["end_mwh"] > told["start_mwh"]
+        assert not problems
+    (flash / "fram.bin").rename(flash / "mine")
+    with pytest.raises(BadInput, match="expected an empty directory"):
+        pile_process.write_files(tmp_path, {}, "trace", "simulated", {}, flash)
+    assert (flash / "mine").exists()

@@ -107,7 +107,7 @@ def test_strange_answers_let_nobody_in():
         door = Door()
         door.show(A)
         door.answer(status="Accepted", **info)
-        assert door.sessions[0].free and door.said["why"] == "no outlet is for it"
+        assert door.sessions[0].free and door.said["why"] == "no free outlet is for it"
 
 
 def test_the_cache_lets_in_without_the_backend_until_it_is_refused():

@@ -185,7 +185,7 @@ def test_a_reserved_outlet_is_told_and_kept_for_its_card():
     assert _answers(trace) == ["Accepted", "Rejected", "Rejected", "Accepted"]
     assert trace.answers()[1][2]["statusInfo"]["reasonCode"] == "Reserved"
     assert _decisions(trace) == [
-        ("refused", "no outlet is for it"),
+        ("refused", "no free outlet is for it"),
         ("accepted", "the backend says: Accepted"),
     ]
     states = [call["connectorStatus"] for call in trace.messages("StatusNotification")]
@@ -259,7 +259,7 @@ def test_a_reservation_outlives_a_power_cut():
         step(10000, "card", uid=CARD),
     ]
     trace, station = simulate(12000, steps)
-    assert _decisions(trace) == [("refused", "no outlet is for it")]
+    assert _decisions(trace) == [("refused", "no free outlet is for it")]
     assert station.board.station.cards.reserved(1)
 
 

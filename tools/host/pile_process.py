@@ -23,17 +23,36 @@ PROGRAM = "import boot, main"
 _VIPER_64 = ("x86_64", "AMD64")  # machines of 64 bits that MicroPython has a code generator for
 
 
-def write_files(directory, scenario, trace, time, config):
+def write_files(directory, scenario, trace, time, config, flash=None):
     """Write board.json, config.json and scenario.json into the pile's working directory.
 
     `scenario` is what scenario.check returned, `trace` the file that the pile shall write, `time`
-    "real" or "simulated", `config` the fields of config.json.
+    "real" or "simulated", `config` the fields of config.json. `flash`: the directory that gets what
+    its flash and FRAM hold at the end; emptied when it is that of an earlier run.
     """
     directory = Path(directory).resolve()
     board = {"mcu": "virtual", "time": time, "scenario": str(directory / "scenario.json"),
              "trace": str(Path(trace).resolve())}
+    if flash:
+        board["flash"] = str(_emptied(Path(flash)))
     for name, content in (("board", board), ("config", config), ("scenario", scenario)):
         (directory / (name + ".json")).write_text(json.dumps(content), encoding="utf-8")
+
+
+def _emptied(path):
+    # What else lies in a directory of somebody's shall not be lost by a slip of his finger.
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        files = list(path.iterdir())
+        if files and path / "fram.bin" not in files:
+            raise BadInput("expected an empty directory for the flash, or that of an earlier run,"
+                           " found %s in %s" % (files[0].name, path))
+        for file in files:
+            file.unlink()
+    except OSError as error:
+        raise BadInput("expected a directory for the flash, found %s: %s"
+                       % (path, error.strerror)) from None
+    return path.resolve()
 
 
 def find_micropython():

@@ -53,6 +53,8 @@ def main(args):
                      " it make another" % (args.port, wrong))
     if args.new and old:
         print("the key until now: %s" % old, file=sys.stderr)
+        if key == old:  # whose chance is a seed
+            print("a virtual board makes the same key each time", file=sys.stderr)
     elif old is None:
         print("the key is new", file=sys.stderr)
     print(key)

@@ -85,7 +85,7 @@ async def charge(checked, out, named_broker=None, live=False, argv=None):
         trace_path = out / "trace.jsonl"
         for old in ("trace.jsonl", "run.json", "session.png"):  # of an earlier run
             (out / old).unlink(missing_ok=True)
-        pile_process.write_files(directory, checked, trace_path, "real", config)
+        pile_process.write_files(directory, checked, trace_path, "real", config, out / "flash")
         session = Session()
         tail = stack.enter_context(contextlib.closing(trace.Tail(trace_path)))
         until_s = checked["until_ms"] / 1000
@@ -146,4 +146,5 @@ def main(args):
           " valid,\ncontactor open %.1f ms after S2 (median of %d). See %s and %s."
           % (told["energy_wh"], told["events"], result["messages"]["sent"], result["open_ms"],
              len(result["openings_ms"]), out / "session.png", out / "run.json"))
+    print("What it has kept of it: tools/pile.py sessions --virtual %s" % (out / "flash"))
     return 0

@@ -54,7 +54,8 @@ def arguments(parser):
     """Declare the sub-command's arguments."""
     port.argument(parser, required=False)
     parser.add_argument("--virtual", metavar="DIR", nargs="+", default=[],
-                        help="directories of `pile.py virtual`, which are its flash")
+                        help="directories with a virtual board's flash: of `pile.py virtual`,"
+                        " out/flash of `run`, of `sim --flash`")
     parser.add_argument("--csv", metavar="FILE", help="where a line a session goes, too")
     parser.add_argument("--refused", metavar="FILE",
                         help="where a line a refused message goes, as CSV, too")
@@ -82,8 +83,8 @@ def of_directory(path):
                        % ("a file" if path.exists() else "none", path))
     if not any((path / name).exists() for name in _OURS) and not list(path.glob("h[1-9]*")):
         raise BadInput("--virtual: expected the flash of a virtual board in %s (out/virtual, say),"
-                       " found neither %s; `pile.py virtual` and `flash --board virtual` make one"
-                       " (`run` and `sim` keep none)" % (path, " nor ".join(_OURS)))
+                       " found neither %s; `pile.py run`, `sim --flash DIR`, and `virtual` with"
+                       " `flash --board virtual` make one" % (path, " nor ".join(_OURS)))
     argv, env = pile_process.command("micropython")
     done = subprocess.run([*argv[:-1], _IN_DIRECTORY % _FRAM], cwd=path, env=env,
                           capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
@@ -167,7 +168,7 @@ def table(sessions):
     for told in sessions:
         line = row(told)
         cost = "" if told["cost_micro"] is None else "%s %s" % (
-            _thousandths(told["cost_micro"] // 10000, 2), told["currency"])
+            _thousandths((told["cost_micro"] + 5000) // 10000, 2), told["currency"])
         lines.append((line["time"] or "not known", str(told["evse"]), line["kWh"],
                       _duration(told["seconds"]),
                       "(going on)" if told["state"] == "going on" else told["reason"], cost,

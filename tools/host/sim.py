@@ -23,6 +23,9 @@ def arguments(parser):
     parser.epilog = scenario.vocabulary()
     parser.add_argument("scenario", metavar="SCENARIO.json", help="what happens to the pile")
     parser.add_argument("--trace", metavar="OUT.jsonl", required=True, help="where the trace goes")
+    parser.add_argument("--flash", metavar="DIR",
+                        help="a directory, made or emptied, for what the pile's flash and FRAM hold"
+                        " at the end: `pile.py sessions --virtual DIR` looks back at it")
     parser.add_argument("--interpreter", choices=pile_process.INTERPRETERS, default="micropython",
                         help="where the firmware runs (default: %(default)s)")
 
@@ -41,14 +44,14 @@ def claim(path, source):
                        % (path, error.strerror)) from None
 
 
-def run(checked, trace_path, interpreter="micropython", progress=None):
+def run(checked, trace_path, interpreter="micropython", progress=None, flash=None):
     """Run a checked scenario; returns (exit code of the pile, wall seconds, last event or None).
 
     `progress(t_ms)` is called twice a second with the virtual time that the trace has reached.
     """
     with tempfile.TemporaryDirectory(prefix="voltpile-") as directory:
         pile_process.write_files(directory, checked, trace_path, "simulated",
-                                 dict(CONFIG, **checked["config"]))
+                                 dict(CONFIG, **checked["config"]), flash)
         started = time.monotonic()
         process = pile_process.start(directory, interpreter, fast=True)
         tail = trace.Tail(trace_path)
@@ -85,7 +88,8 @@ def main(args):
         print("\r%s: %.1f of %.1f s " % (args.scenario, t_ms / 1000, until_ms / 1000), end="",
               file=sys.stderr, flush=True)
 
-    code, wall_s, last = run(checked, args.trace, args.interpreter, progress if terminal else None)
+    code, wall_s, last = run(checked, args.trace, args.interpreter,
+                             progress if terminal else None, args.flash)
     if terminal:
         print("\r\033[K", end="", file=sys.stderr)
     if code == 2:
