@@ -57,6 +57,9 @@ FIELDS = {
     "free_vend": (int, 0, 0, 1),  # whoever plugs in is charged
     # What the backend has taken out of service, see firmware/access/availability.py
     "inoperative": (str, "", 0, 120),
+    # What it wants to hear of, see firmware/uplink/monitors.py, and down to which severity
+    "monitors": (str, "", 0, 960),
+    "monitoring_level": (int, 9, 0, 9),
     # So many refused cards (0: never mind), with less than refusals_s between two, and the reader
     # is answered slower, in the end by slow_s.
     "refusals": (int, 5, 0, 100),

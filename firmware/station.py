@@ -4,7 +4,7 @@ it together.
 
 from firmware import borrow
 from firmware.clock import WallClock
-from firmware.safety.core import CLOSINGS, DRIVE, ERRORS, LEASE, TICKS
+from firmware.safety.core import CLOSINGS, DRIVE, ERRORS, LEASE, STANDING, TICKS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -55,6 +55,7 @@ class Station:
         wiring.wire(self, board, config)
         self._reported = [""] * len(self.outlets)  # connectorStatus, as last told to the backend
         self._offered_ma = [0] * len(self.outlets)
+        self._faults = [0] * len(self.outlets)  # as last told
 
     def safety_tick(self, now_ms):
         """Tick the safety core of every outlet, then the black boxes; allocates nothing, never
@@ -123,6 +124,10 @@ class Station:
                     reasons=borrow("firmware.energy.reasons").explain(outlet.limits),
                     **({"outlet": i + 1} if i else {}),
                 )
+            faults = self.cores[i].cells[STANDING]
+            if faults != self._faults[i] and self.backend.ready:
+                if borrow("firmware.uplink.alerts").faults(self, i, self._faults[i], faults):
+                    self._faults[i] = faults
             status = self.connector(i)
             if not self.backend.ready:
                 self._reported[i] = ""  # told anew: nobody knows what a lost line has carried

@@ -29,26 +29,12 @@ def change(station, name, operative):
     if text != station.config["inoperative"]:
         data = json.dumps({"inoperative": text}).encode()
         station.journal.append(bytes((_STAGED, _SETTING)) + data)
-        apply(station, text)
+        station.config["inoperative"] = text
+        apply(station)
 
 
-def apply(station, text):
-    """From now on the field is `text`."""
-    station.config["inoperative"] = text
-    named = text.split(",")
+def apply(station):
+    """Go by the field as it is now."""
+    named = station.config["inoperative"].split(",")
     for i, outlet in enumerate(station.outlets, 1):
         outlet.inoperative = any(one in named for one in ("0", "%d" % i, "%d.1" % i))
-
-
-def restore(station, records):
-    """After a boot: as it was before, by the configuration and the `records` of the journal that
-    are still to be written to it.
-    """
-    text = station.config["inoperative"]
-    for record in records:
-        if record[:2] == bytes((_STAGED, _SETTING)):
-            try:
-                text = json.loads(record[2:]).get("inoperative", text)
-            except (AttributeError, ValueError):
-                pass  # it will be said when it is written
-    apply(station, text or "")

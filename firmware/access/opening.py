@@ -2,12 +2,18 @@
 that stayed, a lambda too, would hold all of it.
 """
 
+import json
+
 from micropython import const
 
+from firmware import let_go
 from firmware.access import availability, entries, prices, reserve, tokens, update
 from firmware.access.cards import Doorman
 
 _STAGED = const(6)  # kind of a record, see firmware.commit
+_SETTING = const(12)  # as firmware.uplink.variables has it
+# Fields of the configuration that hold at once: what waits in the journal does, too.
+_AT_ONCE = ("inoperative", "monitoring_level", "monitors")
 
 
 def open(station, commits):
@@ -34,6 +40,12 @@ def open(station, commits):
             door.record("error", problem=str(error))
     door.now_ms = board.clock.ticks_ms()
     reserve.restore(door, _staged(station, door))
+    availability.apply(station)
+    if station.config["monitors"]:
+        from firmware.uplink import monitors
+
+        let_go("firmware.uplink.monitors")
+        monitors.watch(door)
     if station.config["free_vend"]:
         from firmware.access import vend
 
@@ -43,11 +55,10 @@ def open(station, commits):
 
 def _staged(station, door):
     # What is in the journal and not in flash yet holds as it did before the power was cut: the
-    # list's changes, the default tariffs', and the reservations, None where there are none newer
-    # than in flash.
+    # list's changes, the default tariffs', some settings, and the reservations, None where there
+    # are none newer than in flash.
     reserved = None
     journal = station.journal
-    settings = []
     try:
         for number in range(station.staged.needs(), journal.next):
             record = journal.read(number) or b"\0"
@@ -57,9 +68,17 @@ def _staged(station, door):
                 door.waiting.append(record[2:])
             elif record[0] == _STAGED and record[1] == prices.PRICES:
                 door.prices.append(record[2:])
-            elif record[0] == _STAGED:
-                settings.append(record)
+            elif record[0] == _STAGED and record[1] == _SETTING:
+                _set(station.config, record[2:])
     except OSError as error:
         door.record("error", problem="journal: %r" % error)
-    availability.restore(station, settings)
     return reserved
+
+
+def _set(config, data):
+    try:
+        changed = json.loads(data)
+        for name in _AT_ONCE:
+            config[name] = changed.get(name, config[name])
+    except (AttributeError, ValueError):
+        pass  # it will be said when it is written

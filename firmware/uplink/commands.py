@@ -165,6 +165,11 @@ _ELSEWHERE = {
     "ChangeAvailability": "outlet_commands",
     "UnlockConnector": "outlet_commands",
     "GetTransactionStatus": "outlet_commands",
+    "SetVariableMonitoring": "monitor_commands",
+    "SetMonitoringLevel": "monitor_commands",
+    "SetMonitoringBase": "monitor_commands",
+    "GetMonitoringReport": "monitor_commands",
+    "ClearVariableMonitoring": "monitor_commands",
 }
 # What OCPP 2.1 has and this pile has not; README says why. Who takes one over moves its line.
 UNSUPPORTED = (
@@ -190,20 +195,15 @@ UNSUPPORTED = (
     # not yet
     "CertificateSigned",
     "ClearChargingProfile",
-    "ClearVariableMonitoring",
     "CustomerInformation",
     "DeleteCertificate",
     "GetChargingProfiles",
     "GetCompositeSchedule",
     "GetInstalledCertificateIds",
     "GetLog",
-    "GetMonitoringReport",
     "InstallCertificate",
     "SetChargingProfile",
-    "SetMonitoringBase",
-    "SetMonitoringLevel",
     "SetNetworkProfile",
-    "SetVariableMonitoring",
     "UpdateDynamicSchedule",
     "UpdateFirmware",
     "UsePriorityCharging",
@@ -214,8 +214,8 @@ def check(value, shape, where="payload"):
     """Check an object against a shape; raise CallError naming the field.
 
     A shape maps each allowed field to (kind, required, bound): kind str with its greatest length,
-    int with its least value, a tuple of the words allowed, a nested shape, a list of one such kind
-    (and its bound) with the most elements that are taken, float for any number, DATE for an
+    int with its least value, bool, a tuple of the words allowed, a nested shape, a list of one such
+    kind (and its bound) with the most elements that are taken, float for any number, DATE for an
     RFC 3339 date-time, list or dict of any content, or object for anything.
     """
     for name in shape:
@@ -233,7 +233,7 @@ def check(value, shape, where="payload"):
         for made_of, of in ((dict, dict), (tuple, str), (list, list)):
             if isinstance(kind, made_of):
                 expected = of
-        if not isinstance(found, expected) or isinstance(found, bool):
+        if not isinstance(found, expected) or isinstance(found, bool) != (kind is bool):
             raise CallError(
                 "TypeConstraintViolation", "%s: expected %s" % (field, _KINDS[expected])
             )
@@ -269,6 +269,7 @@ _KINDS = {
     str: "a text",
     int: "a whole number",
     (int, float): "a number",
+    bool: "true or false",
     dict: "an object",
     list: "an array",
 }

@@ -47,10 +47,17 @@ VARIABLES = (
     ("DeviceDataCtrlr", "ItemsPerMessage", "SetVariables", "=items", "integer", READ),
     ("EVSE", "AvailabilityState", "", "=evse", "OptionList", READ),
     ("EVSE", "Power", "", "=power", "decimal", READ),
+    ("EVSE", "Problem", "", "=fault", "boolean", READ),
     ("EVSE", "SupplyPhases", "", "=phases", "integer", READ),
+    ("ElectricalFeed", "ACCurrent", "", "=ampere", "decimal", READ),
+    ("ElectricalFeed", "ACVoltage", "", "=volt", "decimal", READ),
     ("LocalAuthListCtrlr", "Enabled", "", "local_list", "boolean", BOTH),
     ("LocalAuthListCtrlr", "Entries", "", "=entries", "integer", READ),
     ("LocalAuthListCtrlr", "ItemsPerMessage", "", "=list", "integer", READ),
+    ("MonitoringCtrlr", "Enabled", "", "=yes", "boolean", READ),
+    ("MonitoringCtrlr", "ItemsPerMessage", "ClearVariableMonitoring", "=items", "integer", READ),
+    ("MonitoringCtrlr", "ItemsPerMessage", "SetVariableMonitoring", "=items", "integer", READ),
+    ("MonitoringCtrlr", "MonitoringLevel", "", "monitoring_level", "integer", READ),
     ("ReservationCtrlr", "Enabled", "", "reservations", "boolean", BOTH),
     ("SampledDataCtrlr", "TxUpdatedInterval", "", "sample_interval_s", "integer", BOTH),
     ("SampledDataCtrlr", "TxUpdatedMeasurands", "", "measurands", "MemberList", BOTH),
@@ -58,6 +65,7 @@ VARIABLES = (
     ("SecurityCtrlr", "Identity", "", "=identity", "string", READ),
     ("SecurityCtrlr", "InvalidMessages", "", "=invalid", "integer", READ),
     ("SecurityCtrlr", "SecurityProfile", "", "=profile", "integer", READ),
+    ("TemperatureSensor", "Temperature", "", "=celsius", "decimal", READ),
     ("TxCtrlr", "EVConnectionTimeOut", "", "connection_timeout_s", "integer", BOTH),
     ("TxCtrlr", "StopTxOnEVSideDisconnect", "", "=yes", "boolean", READ),
     ("TxCtrlr", "StopTxOnInvalidId", "", "=yes", "boolean", READ),
@@ -65,6 +73,8 @@ VARIABLES = (
     ("TxCtrlr", "TxStopPoint", "", "tx_stop", "MemberList", BOTH),
 )
 ITEMS = 16  # that one request may name
+_OUTLETS = ("EVSE", "ElectricalFeed", "TemperatureSensor")  # components that each outlet has
+_UNITS = {"=power": "W", "=ampere": "A", "=volt": "V", "=celsius": "Celsius"}
 _STATES = ("Available", "Occupied", "Reserved", "Unavailable", "Faulted")
 
 
@@ -78,7 +88,9 @@ def find(station, component, variable):
     for entry in VARIABLES:
         if entry[0].lower() != name or component.get("instance"):
             continue
-        if (name == "evse") != (evse_id > 0) or evse_id > len(station.outlets):
+        if (entry[0] in _OUTLETS) != (evse_id > 0) or evse_id > len(station.outlets):
+            continue
+        if not _there(station, entry, evse_id):
             continue
         known = True
         given = variable["name"].lower(), variable.get("instance", "").lower()
@@ -93,9 +105,16 @@ def value(station, entry, evse_id):
         return None
     field = entry[3]
     found = _told(station, field, evse_id) if field[0] == "=" else station.config[field]
+    if found is None:
+        return ""  # a meter that is silent, a sensor that was lost
     if entry[4] == "boolean":
         return "true" if found else "false"
     return str(found)
+
+
+def watchable(entry):
+    """Whether it is a number that firmware.uplink.measured gives."""
+    return entry[4] == "decimal" or entry[4] == "integer" and entry[5] != WRITE
 
 
 def change(station, entry, text):
@@ -130,7 +149,7 @@ def describe(station, number):
     entry = VARIABLES[number // count]
     evse_id = number % count + 1
     component: dict = {"name": entry[0]}
-    if entry[0] == "EVSE":
+    if entry[0] in _OUTLETS:
         component["evse"] = {"id": evse_id}
     variable = {"name": entry[1]}
     if entry[2]:
@@ -139,7 +158,7 @@ def describe(station, number):
     found = value(station, entry, evse_id)
     if found is not None:
         attribute["value"] = found
-    about: dict = {"dataType": entry[4], "supportsMonitoring": False}
+    about: dict = {"dataType": entry[4], "supportsMonitoring": watchable(entry)}
     field = entry[3]
     if entry[4] == "integer" and field in config.FIELDS:
         about["minLimit"], about["maxLimit"] = config.FIELDS[field][2:]
@@ -149,8 +168,9 @@ def describe(station, number):
         about["valuesList"] = ",".join(borrow("firmware.words").WORDS[field])
     elif entry[4] == "OptionList":
         about["valuesList"] = ",".join(_STATES)
-    elif field == "=power":
-        about["unit"] = "W"
+    if field in _UNITS:
+        about["unit"] = _UNITS[field]
+    if field == "=power":
         about["maxLimit"] = _power(station, evse_id)
     return {
         "component": component,
@@ -169,8 +189,15 @@ def chosen(station, base):
             continue
         if base == "SummaryInventory" and entry[1] not in ("AvailabilityState", "Problem"):
             continue
-        found += range(i * count, i * count + (count if entry[0] == "EVSE" else 1))
+        for number in range(i * count, i * count + (count if entry[0] in _OUTLETS else 1)):
+            if _there(station, entry, number % count + 1):
+                found.append(number)
     return found
+
+
+def _there(station, entry, evse_id):
+    # Not each outlet has a thermometer.
+    return entry[3] != "=celsius" or station.board.outlets[evse_id - 1].thermometer
 
 
 def _power(station, evse_id):
@@ -186,10 +213,12 @@ def _told(station, what, evse_id):
         if what == "=problem":
             return "Faulted" in states
         return states[0] if len(states) == states.count(states[0]) else "Available"
-    if what == "=power":
-        outlet = station.outlets[evse_id - 1]
-        place = station.board.outlets[evse_id - 1]
-        return station.config["nominal_v"] * place.phases * outlet.offered_ma // 1000
+    if what == "=fault":
+        return station.outlets[evse_id - 1].faulted
+    if what in _UNITS:
+        measured = borrow("firmware.uplink.measured")
+        found = measured.number(station, what, evse_id)
+        return None if found is None else measured.text(found)
     if what == "=phases":
         return station.board.outlets[evse_id - 1].phases
     if what == "=date":

@@ -156,6 +156,8 @@ class SimulatedLine:
             "FirmwareStatusNotification",
             "LogStatusNotification",
             "MeterValues",
+            "NotifyEvent",
+            "NotifyMonitoringReport",
             "NotifyReport",
             "StatusNotification",
             "TransactionEvent",

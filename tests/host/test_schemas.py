@@ -8,6 +8,7 @@ import pytest
 from firmware.uplink import (
     access_commands,
     control_commands,
+    monitor_commands,
     outlet_commands,
     variable_commands,
 )
@@ -15,7 +16,7 @@ from tests import pile
 from tools.host import ocpp_schemas
 
 SCHEMAS = importlib.resources.files("ocpp") / "v21" / "schemas"
-KINDS = {"string": str, "integer": int}
+KINDS = {"string": str, "integer": int, "number": float, "boolean": bool}
 # Where a shape takes less than the schema, and why: lists are bounded, a list of no entry is left
 # out by the schema too; a date-time has no length there.
 DATES = 40
@@ -65,7 +66,13 @@ def _kind(kind, bound, wanted, definitions, field):
 
 
 ACTIONS = {}
-for module in (access_commands, control_commands, outlet_commands, variable_commands):
+for module in (
+    access_commands,
+    control_commands,
+    monitor_commands,
+    outlet_commands,
+    variable_commands,
+):
     ACTIONS.update(module.ACTIONS)
 
 

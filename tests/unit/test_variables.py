@@ -206,7 +206,7 @@ def _report(action, outlets=1, **payload):
 def test_a_report_of_everything():
     status, found, station = _report("GetBaseReport", reportBase="FullInventory", outlets=2)
     assert status == "Accepted"
-    evses = sum(entry[0] == "EVSE" for entry in variables.VARIABLES)
+    evses = sum(entry[0] in variables._OUTLETS for entry in variables.VARIABLES)
     assert len(found) == len(variables.VARIABLES) + evses
     for one in found:
         entry, _ = variables.find(station, one["component"], one["variable"])
@@ -217,7 +217,7 @@ def test_a_report_of_everything():
         "dataType": "integer",
         "maxLimit": 3600,
         "minLimit": 5,
-        "supportsMonitoring": False,
+        "supportsMonitoring": True,
         "unit": "s",
     }
 
@@ -228,7 +228,7 @@ def test_reports_of_less():
         one["variableAttribute"][0]["mutability"] != variables.READ for one in found
     )
     _, found, _ = _report("GetBaseReport", reportBase="SummaryInventory", outlets=2)
-    assert len(found) == 4  # state and problem of the station, state of two outlets
+    assert len(found) == 6  # state and problem of the station and of two outlets
 
 
 def test_a_report_of_what_is_named():
@@ -239,6 +239,7 @@ def test_a_report_of_what_is_named():
         (None, "TxStartPoint"),
         ({"id": 2}, "AvailabilityState"),
         ({"id": 2}, "Power"),
+        ({"id": 2}, "Problem"),
         ({"id": 2}, "SupplyPhases"),
     ]
     status, found, _ = _report("GetReport", componentVariable=[_name("Tx", "Nothing")])

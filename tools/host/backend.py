@@ -48,6 +48,8 @@ class Backend:
             "FirmwareStatusNotification": lambda payload: {},
             "LogStatusNotification": lambda payload: {},
             "MeterValues": lambda payload: {},
+            "NotifyEvent": lambda payload: {},
+            "NotifyMonitoringReport": lambda payload: {},
             "NotifyReport": lambda payload: {},
             "StatusNotification": lambda payload: {},
             "ReservationStatusUpdate": lambda payload: {},
