@@ -104,3 +104,45 @@ def test_what_is_told_of_variables_is_what_the_schemas_say():
     assert len(pages) > 10
     for page in pages:
         assert ocpp_schemas.payload_problem("NotifyReportRequest", page) is None
+
+
+def _names(component, variable, **fields):
+    return {"component": dict({"name": component}, **fields), "variable": {"name": variable}}
+
+
+def test_what_is_answered_and_told_is_what_the_schemas_say():
+    heat = _names("TemperatureSensor", "Temperature", evse={"id": 1})
+    limit = dict(heat, type="UpperThreshold", value=50.5, severity=5)
+    below = dict(heat, type="LowerThreshold", value=-5.5, severity=5)
+    entries = dict(_names("LocalAuthListCtrlr", "Entries"), type="Delta", value=1, severity=9)
+    requests = [
+        ("ChangeAvailability", {"operationalStatus": "Inoperative", "evse": {"id": 1}}),
+        ("ChangeAvailability", {"operationalStatus": "Inoperative", "evse": {"id": 9}}),
+        ("UnlockConnector", {"evseId": 1, "connectorId": 1}),
+        ("UnlockConnector", {"evseId": 2, "connectorId": 1}),
+        ("GetTransactionStatus", {}),
+        ("GetTransactionStatus", {"transactionId": "x"}),
+        ("SetVariableMonitoring", {"setMonitoringData": [limit, below, entries]}),
+        ("SetVariableMonitoring", {"setMonitoringData": [dict(limit, value=60)]}),
+        ("GetMonitoringReport", {"requestId": 1}),
+        ("SetMonitoringLevel", {"severity": 9}),
+        ("SetMonitoringLevel", {"severity": 10}),
+        ("ClearVariableMonitoring", {"id": [3, 4]}),
+    ]
+    steps = [pile.step(1000 + 500 * i, "backend", message=[2, str(i), action, payload])
+             for i, (action, payload) in enumerate(requests)]
+    steps += [pile.step(10000, "temperature", c=55), pile.step(12000, "temperature", c=-10)]
+    steps += [pile.step(15000, "door"), pile.step(17000, "door", fault=False)]
+    steps += [pile.step(20000, "backend", message=[2, "m", "SetMonitoringBase",
+                                                   {"monitoringBase": "FactoryDefault"}])]
+    requests.append(("SetMonitoringBase", None))
+    trace, _ = pile.simulate(30000, steps)
+    answers = trace.answers()
+    assert len(answers) == len(requests)
+    for (action, _), (_, _, payload) in zip(requests, answers):
+        assert ocpp_schemas.payload_problem(action + "Response", payload) is None
+    told = [line["message"] for line in trace.of("uplink") if line["message"][0] == 2]
+    for _, _, action, payload in told:
+        assert ocpp_schemas.payload_problem(action + "Request", payload) is None
+    named = [action for _, _, action, _ in told]
+    assert named.count("NotifyEvent") == 5 and named.count("NotifyMonitoringReport") == 1
