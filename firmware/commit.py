@@ -19,6 +19,7 @@ _SUMMARY = const(2)  # as firmware.ledger.events has it
 _DEAD = const(4)
 _STAGED = const(6)
 _SETTING = const(12)  # as firmware.uplink.variables has it
+_FORGET = const(20)  # as firmware.uplink.customer_commands has it
 _AT = const(4)
 _MOST = const(64)  # records to look at in one go
 _LOOK = const(500)  # turns of the main loop, 10 s, to the next look at what is new
@@ -112,6 +113,12 @@ def tick(staged):
 
             let_go("firmware.changes")
             changes.save(staged._commits[_SETTING], json.loads(record[2:]))
+        elif record[1] == _FORGET:
+            from firmware.ledger import history
+
+            let_go("firmware.ledger.history")
+            let_go("firmware.ledger.events")
+            history.forget(journal.store, record[2:12], struct.unpack_from("<I", record, 12)[0])
         elif record[1] in staged._commits:  # else: of another firmware
             staged._commits[record[1]](record[2:])
     finally:

@@ -60,6 +60,8 @@ FIELDS = {
     # What it wants to hear of, see firmware/uplink/monitors.py, and down to which severity
     "monitors": (str, "", 0, 960),
     "monitoring_level": (int, 9, 0, 9),
+    # Whether it may ask what is kept of a customer, and have it cleared: by his consent
+    "customer_info": (int, 0, 0, 1),
     # So many refused cards (0: never mind), with less than refusals_s between two, and the reader
     # is answered slower, in the end by slow_s.
     "refusals": (int, 5, 0, 100),

@@ -96,6 +96,12 @@ def _keep(door, entry, urgent):
         _write_soon(door, urgent)
 
 
+def forget(door, digest):
+    """Forget one."""
+    if entries.in_cache(door, digest):
+        _keep(door, entries.pack(digest, 0), True)
+
+
 def clear(door):
     """Forget everybody."""
     door.fresh = []
@@ -127,11 +133,13 @@ def _write_soon(door, urgent):
 def write(door):
     """Write what waits, the newest first. While no contactor is closed only; raises OSError."""
     kept = [bytes(entry) for entry in reversed(door.fresh)]
+    gone = [entry for entry in kept if not entry[entries.DIGEST]]
     digests = [entry[: entries.DIGEST] for entry in kept]
     if not door.void:
         for entry in entries.stream(door.store, entries.CACHE, door.cached):
             if len(kept) < _MOST and entry[: entries.DIGEST] not in digests:
                 kept.append(entry)
+    kept = [entry for entry in kept if entry not in gone]
     count, crc = entries.summed(kept)
     head = entries.header(door.digest("")[:4], 0, count, crc)
     door.store.replace(entries.CACHE, (head, b"".join(kept)))

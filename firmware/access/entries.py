@@ -146,7 +146,7 @@ def in_cache(door, digest):
     """The entry of `digest` in the cache; None."""
     for entry in reversed(door.fresh):
         if entry[:DIGEST] == digest:
-            return entry
+            return entry if entry[DIGEST] else None
     if not door.void:
         for entry in stream(door.store, CACHE, door.cached):
             if entry[:DIGEST] == digest:

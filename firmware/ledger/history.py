@@ -149,10 +149,43 @@ def file(journal, record, wall):
 
 def _chunks(store, first, end, made):
     # The old file up to `end`, then what is new.
-    for at in range(0, end, _WINDOW):
-        part = bytearray(min(_WINDOW, end - at))
-        yield memoryview(part)[: store.read(_name(first), at, part)]
+    yield from _bytes(store, first, 0, end)
     yield made
+
+
+def _bytes(store, first, at, end):
+    for start in range(at, end, _WINDOW):
+        part = bytearray(min(_WINDOW, end - start))
+        yield memoryview(part)[: store.read(_name(first), start, part)]
+
+
+def forget(store, digest, first):
+    """Let no session in the file `first` (0: the newest) tell whose it was that was `digest`'s:
+    its digest goes, and a receipt that names the user. While no contactor is closed. Raises
+    OSError.
+    """
+    known = files(store)
+    first = first or (known[-1] if known else 0)
+    if first in known and any(body[46:56] == digest for _, body, _ in records(store, first)):
+        store.replace(_name(first), _without(store, first, digest))
+
+
+def _without(store, first, digest):
+    # The file as it is, what is damaged, too, but for these.
+    at = 0
+    for number, body, end in records(store, first):
+        if number and body[46:56] == digest:
+            # What is damaged before it, then the record.
+            yield from _bytes(store, first, at, end - len(body) - _FRAME_BYTES - 4)
+            texts = body[_BODY_BYTES:].split(b"\n", 3)
+            if len(texts) > 3 and b'"IS":true' in texts[3]:
+                texts.pop()
+            body = body[:46] + _NOBODY + b"\n".join(texts)
+            made = struct.pack(_FRAME, _MAGIC, len(body), number) + body
+            yield made + struct.pack("<I", crc32(made))
+        else:
+            yield from _bytes(store, first, at, end)
+        at = end
 
 
 def summarised(journal_id, record, wall):

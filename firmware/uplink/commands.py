@@ -165,6 +165,7 @@ _ELSEWHERE = {
     "ChangeAvailability": "outlet_commands",
     "UnlockConnector": "outlet_commands",
     "GetTransactionStatus": "outlet_commands",
+    "CustomerInformation": "customer_commands",
     "SetVariableMonitoring": "monitor_commands",
     "SetMonitoringLevel": "monitor_commands",
     "SetMonitoringBase": "monitor_commands",
@@ -195,7 +196,6 @@ UNSUPPORTED = (
     # not yet
     "CertificateSigned",
     "ClearChargingProfile",
-    "CustomerInformation",
     "DeleteCertificate",
     "GetChargingProfiles",
     "GetCompositeSchedule",

@@ -156,6 +156,7 @@ class SimulatedLine:
             "FirmwareStatusNotification",
             "LogStatusNotification",
             "MeterValues",
+            "NotifyCustomerInformation",
             "NotifyEvent",
             "NotifyMonitoringReport",
             "NotifyReport",

@@ -8,6 +8,7 @@ import pytest
 from firmware.uplink import (
     access_commands,
     control_commands,
+    customer_commands,
     monitor_commands,
     outlet_commands,
     variable_commands,
@@ -69,6 +70,7 @@ ACTIONS = {}
 for module in (
     access_commands,
     control_commands,
+    customer_commands,
     monitor_commands,
     outlet_commands,
     variable_commands,
@@ -146,3 +148,24 @@ def test_what_is_answered_and_told_is_what_the_schemas_say():
         assert ocpp_schemas.payload_problem(action + "Request", payload) is None
     named = [action for _, _, action, _ in told]
     assert named.count("NotifyEvent") == 5 and named.count("NotifyMonitoringReport") == 1
+
+
+def test_what_is_told_of_a_customer_is_what_the_schemas_say():
+    token = {"idToken": pile.CARD, "type": "ISO14443"}
+    payloads = [
+        {"requestId": 0, "report": True, "clear": True, "idToken": token},
+        {"requestId": 1, "report": True, "clear": False, "customerIdentifier": "C"},
+        {"requestId": 2, "report": True, "clear": False},
+    ]
+    steps = pile.charging(pile.step(9000, "unplug")) + [
+        pile.step(40000 + 3000 * i, "backend", message=[2, str(i), "CustomerInformation", one])
+        for i, one in enumerate(payloads)
+    ]
+    trace, _ = pile.simulate(60000, steps, pile.settings(customer_info=1), tick_ms=20)
+    assert len(trace.answers()) == 3
+    for _, _, payload in trace.answers():
+        assert ocpp_schemas.payload_problem("CustomerInformationResponse", payload) is None
+    pages = trace.messages("NotifyCustomerInformation")
+    assert len(pages) == 2
+    for page in pages:
+        assert ocpp_schemas.payload_problem("NotifyCustomerInformationRequest", page) is None

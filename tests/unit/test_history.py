@@ -136,6 +136,44 @@ def test_receipts_make_fewer_to_a_file_not_more_bytes():
     assert store.used() < 16 * 9400
 
 
+def test_whose_it_was_is_forgotten():
+    other = bytes(range(10, 20))
+    store = Flash()
+    named = 'Local\nCNY\nOCMF|{"IS":true,"ID":"04A1"}|{}'
+    kept = 'Local\nCNY\nOCMF|{"IS":false}|{}'
+    for tx, (token, reason) in enumerate(((TOKEN, named), (other, named), (TOKEN, kept)), 1):
+        history.file(Journal(store), _summary(tx, reason=reason, token=token), Wall())
+    before = store.files["h1"]
+    history.forget(store, bytes(range(20, 30)), 1)
+    history.forget(store, TOKEN, 2)  # there is no such file
+    assert store.files["h1"] is before
+    told, _ = _read(store)
+    history.forget(store, TOKEN, 0)
+    found, said = _read(store)
+    assert said == [] and [one["token"] for one in found] == ["", told[1]["token"], ""]
+    assert [one["receipt"] for one in found] == ["", told[1]["receipt"], told[2]["receipt"]]
+    for one, was in zip(found, told):
+        assert dict(one, token="", receipt="") == dict(was, token="", receipt="")
+
+
+def test_what_is_damaged_stays_as_it_is_when_one_is_forgotten():
+    store = _filed(6)
+    data = bytearray(store.files["h1"])
+    for at in (84 * 2 + 30, 84 * 5 + 40):
+        data[at] ^= 1
+    store.files["h1"] = bytes(data)
+    store.left = 0
+    raises(Cut, history.forget, store, TOKEN, 1)
+    assert store.files["h1"] == bytes(data)
+    store.left = None
+    history.forget(store, TOKEN, 1)
+    found, said = _read(store)
+    assert [one["number"] for one in found] == [1, 2, 4, 5] and said
+    assert [one["token"] for one in found] == [""] * 4
+    assert store.files["h1"][84 * 2 : 84 * 3] == bytes(data[84 * 2 : 84 * 3])
+    assert len(store.files["h1"]) == len(data)
+
+
 def test_it_is_filed_once():
     store = _filed(40)
     before = dict(store.files)

@@ -1,7 +1,12 @@
 """What the backend hears of without asking: faults, and the numbers that it has watched."""
 
 from hal.virtual import scenario
-from tests.pile import charging, settings, simulate, step
+from tests import pile
+from tests.pile import charging, settings, step
+
+
+def simulate(until_ms, steps, config=None, **fields):
+    return pile.simulate(until_ms, steps, config, tick_ms=20, **fields)
 
 
 def _call(at_ms, action, payload, message_id=None, **fields):

@@ -48,6 +48,7 @@ class Backend:
             "FirmwareStatusNotification": lambda payload: {},
             "LogStatusNotification": lambda payload: {},
             "MeterValues": lambda payload: {},
+            "NotifyCustomerInformation": lambda payload: {},
             "NotifyEvent": lambda payload: {},
             "NotifyMonitoringReport": lambda payload: {},
             "NotifyReport": lambda payload: {},
