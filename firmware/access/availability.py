@@ -4,7 +4,7 @@ and when that changes, and let go of.
 The field `inoperative` of the configuration names them: "0" the station, "2" EVSE 2, "2.1" its
 connector, with commas between them. Each is put back into service by its own name: an outlet is in
 service when neither it nor what it is part of is named. A change holds at once, and is durable in
-the journal until firmware.changes has it.
+the journal until firmware.changes has it; a factory reset puts all into service.
 
 An outlet out of service lets nobody in. Whoever was let in before stays, and what has begun ends
 as it would anyway.

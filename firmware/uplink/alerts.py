@@ -4,7 +4,7 @@ of. It is told while the backend hears; what came and went before that is not.
 
 from micropython import const
 
-from firmware.explain import MEANINGS
+from firmware import borrow
 from firmware.safety.faults import FAULTS, SERVICE, UNPLUG
 
 _ITEMS = const(16)  # in one message, which has 6 kB then
@@ -36,6 +36,7 @@ def faults(station, i, before, now):
     """The faults of outlet `i` (from 0) were the bits `before` and are `now`. Whether that will be
     told.
     """
+    meanings = borrow("firmware.explain").MEANINGS
     about = []
     for bit, fault in enumerate(FAULTS):
         if (before ^ now) >> bit & 1:
@@ -47,7 +48,7 @@ def faults(station, i, before, now):
                 "actualValue": "true" if now else "false",
                 "cleared": not now >> bit & 1,
                 "techCode": fault[0],
-                "techInfo": MEANINGS[bit],
+                "techInfo": meanings[bit],
                 "eventNotificationType": "HardWiredNotification",
                 # OCPP's: 1 hardware failure, 3 critical, 4 error
                 "severity": 1 if kind == SERVICE else 3 if kind == UNPLUG else 4,

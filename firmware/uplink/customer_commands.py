@@ -12,8 +12,9 @@ import struct
 from micropython import const
 
 from firmware import borrow
-from firmware.access import entries
 from firmware.clock import render
+
+entries = borrow("firmware.access.entries")
 
 FORGET = const(20)  # the number of what firmware.commit does for it
 _STAGED = const(6)  # kinds of records, see firmware.ledger.events

@@ -29,6 +29,9 @@ _NEXT = const(5)  # a comma, or the end
 _OVER = const(6)
 
 
+_held = {}  # what else was needed for a message: as long as this, for many may come at a time
+
+
 class Bad(CallError):
     """A message that is refused before anybody looks at its payload; `kind` in a word."""
 
@@ -61,7 +64,7 @@ def take(backend, payload, replayed):
 
 def _serve(backend, message, replayed):
     try:
-        return borrow("firmware.uplink.commands").serve(backend, message, replayed)
+        return _get("commands").serve(backend, message, replayed)
     except CallError as error:
         # What names things that this firmware does not know comes from an honest backend, too.
         if error.code not in ("NotImplemented", "NotSupported", "InternalError"):
@@ -74,7 +77,13 @@ def _serve(backend, message, replayed):
 
 def refused(backend, kind):
     """A message was refused: count it, and say so where it looks hostile."""
-    borrow("firmware.uplink.hostile").note(backend, kind)
+    _get("hostile").note(backend, kind)
+
+
+def _get(name):
+    if name not in _held:
+        _held[name] = borrow("firmware.uplink." + name)
+    return _held[name]
 
 
 def decode(payload):

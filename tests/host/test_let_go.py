@@ -13,6 +13,7 @@ import gc, sys, types
 import hal
 from firmware.station import Station
 from hal.virtual.board import VirtualBoard
+from tests import pile
 from tests.pile import _File, settings, step
 
 scenario = {"until_ms": 80000, "outlets": 2, "outlet": {"cable": %r}, "steps": [
@@ -25,10 +26,24 @@ scenario = {"until_ms": 80000, "outlets": 2, "outlet": {"cable": %r}, "steps": [
     step(500, "backend", message=[2, "list-2", "SetDefaultTariff", {
         "evseId": 0, "tariff": {"tariffId": "T", "currency": "CNY",
                                 "energy": {"prices": [{"priceKwh": 1.5}]}}}]),
-    step(600, "answer", action="TransactionEvent", fields={"transactionLimit": {"maxCost": 9}})]}
+    step(600, "answer", action="TransactionEvent", fields={"transactionLimit": {"maxCost": 9}}),
+    step(700, "backend", message=[2, "m", "SetVariableMonitoring", {"setMonitoringData": [
+        {"component": {"name": "EVSE", "evse": {"id": 1}}, "variable": {"name": "Power"},
+         "type": "Delta", "value": 1, "severity": 5}]}]),
+    step(800, "backend", message=[2, "r", "GetMonitoringReport", {"requestId": 1}]),
+    step(20000, "door"), step(21000, "door", fault=False),
+    step(22000, "backend", message=[2, "a", "ChangeAvailability", {
+        "operationalStatus": "Inoperative"}]),
+    step(23000, "backend", message=[2, "u", "UnlockConnector", {"evseId": 1, "connectorId": 1}]),
+    step(24000, "backend", message={"bad": 1}),
+    step(25000, "backend", message=[2, "c", "ClearVariableMonitoring", {"id": [1]}]),
+    step(60000, "backend", message=[2, "i", "CustomerInformation", {
+        "requestId": 1, "report": True, "clear": True,
+        "idToken": {"idToken": "04A1B2C3D4E5F6", "type": "ISO14443"}}])]}
 board = VirtualBoard(scenario, _File())
-station = Station(board, settings(**%r))
-hal.let_go(("firmware.wiring",))
+station = Station(board, settings(customer_info=1, **%r))
+pile.config = None  # which holds firmware.config
+hal.let_go(("firmware.wiring", "firmware.config"))
 before = set(sys.modules)
 board.run(station)
 gc.collect()
