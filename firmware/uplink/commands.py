@@ -214,9 +214,9 @@ def check(value, shape, where="payload"):
     """Check an object against a shape; raise CallError naming the field.
 
     A shape maps each allowed field to (kind, required, bound): kind str with its greatest length,
-    int with its least value, bool, a tuple of the words allowed, a nested shape, a list of one such
-    kind (and its bound) with the most elements that are taken, float for any number, DATE for an
-    RFC 3339 date-time, list or dict of any content, or object for anything.
+    int with its least value, bool, float for any number, a tuple of the words allowed, DATE for an
+    RFC 3339 date-time, a nested shape, a list of one such kind (and its bound) with the most
+    elements that are taken, list or dict of any content, or object for anything.
     """
     for name in shape:
         if shape[name][1] and name not in value:
