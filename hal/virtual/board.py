@@ -1,8 +1,9 @@
 """A whole virtual AC pile behind the roles: run by a scenario, in virtual time or in real time.
 
 Its board file: {"mcu": "virtual", "time": "simulated" | "real", "scenario": FILE, "trace": FILE},
-and where its flash is wanted when the scenario is over "flash": DIR. it runs on, nothing happens to it, and its store and FRAM are files; without a trace it keeps its
-last lines in memory, as boards do (hal.log). Of "outlets", which boards have, it takes the meters'
+and "flash": DIR where store and FRAM are wanted when the scenario is over. Without a scenario it
+runs on, nothing happens to it, and its store and FRAM are files; without a trace it keeps its last
+lines in memory, as boards do (hal.log). Of "outlets", which boards have, it takes the meters'
 "calibration".
 """
 

@@ -27,8 +27,8 @@ def write_files(directory, scenario, trace, time, config, flash=None):
     """Write board.json, config.json and scenario.json into the pile's working directory.
 
     `scenario` is what scenario.check returned, `trace` the file that the pile shall write, `time`
-    "real" or "simulated", `config` the fields of config.json. `flash`: the directory that gets what
-    its flash and FRAM hold at the end; emptied when it is that of an earlier run.
+    "real" or "simulated", `config` the fields of config.json. `flash`: the directory that gets
+    what its flash and FRAM hold at the end; emptied when it is that of an earlier run.
     """
     directory = Path(directory).resolve()
     board = {"mcu": "virtual", "time": time, "scenario": str(directory / "scenario.json"),

@@ -24,8 +24,8 @@ def arguments(parser):
     parser.add_argument("scenario", metavar="SCENARIO.json", help="what happens to the pile")
     parser.add_argument("--trace", metavar="OUT.jsonl", required=True, help="where the trace goes")
     parser.add_argument("--flash", metavar="DIR",
-                        help="a directory, made or emptied, for what the pile's flash and FRAM hold"
-                        " at the end: `pile.py sessions --virtual DIR` looks back at it")
+                        help="a directory, made or emptied, for what the pile's flash and FRAM"
+                        " hold at the end: `pile.py sessions --virtual DIR` looks back at it")
     parser.add_argument("--interpreter", choices=pile_process.INTERPRETERS, default="micropython",
                         help="where the firmware runs (default: %(default)s)")
 
