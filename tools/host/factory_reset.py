@@ -34,8 +34,8 @@ def agreed():
     """Whether who sits at the terminal wants it."""
     if not sys.stdin.isatty():
         raise BadInput("expected somebody at a terminal, found none; --yes does without")
-    print("forget lists, cache, reservations, tariffs, the sessions of the past and what was changed"
-          " of the configuration? [yes, or Enter to keep them] ", end="", flush=True)
+    print("forget lists, cache, reservations, tariffs, the sessions of the past and what was"
+          " changed of the configuration? [yes, or Enter to keep them] ", end="", flush=True)
     return sys.stdin.readline().strip().lower() == "yes"
 
 

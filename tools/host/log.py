@@ -20,8 +20,8 @@ def main(args):
         for line in lines:
             print(line)
         if not lines:
-            print("the pile at %s was not running: it kept no log; it starts now" % args.port,
-                  file=sys.stderr)
+            print("the pile at %s was not running: it kept no log; it starts now, and"
+                  " `pile.py monitor` shows why if it does not" % args.port, file=sys.stderr)
         board.bench()
         board.leave(2)
     return 0
