@@ -39,7 +39,7 @@ def _where(door, token):
 def test_a_reserved_outlet_starts_for_its_token_only_and_once():
     door = _door()
     assert _reserve(door, 7, 1) == "Accepted" and door.reserved(1)
-    assert _where(door, C) is None and door.said["why"] == "no outlet is for it"
+    assert _where(door, C) is None and door.said["why"] == "no free outlet is for it"
     assert _where(door, A) == 1 and door.reservations == [] and not door.reserved(1)
     door.show(A)
     assert door.sessions[0].ended == "Local" and _where(door, C) == 1
