@@ -25,10 +25,11 @@ _STAYS = (
     "breaker_a",
 )  # fmt: skip
 _LINKS = ("wifi_", "modem_")
-# Of the store it takes what begins so: lists, cache and reservations; firmware.ledger.refused. And
+# Of the store it takes what begins so: lists, cache and reservations; charging profiles;
+# firmware.ledger.refused. And
 # the files of firmware.ledger.history. Wear, faults that wait for service, black boxes and keys
 # are about the hardware; the journal is what the backend must get.
-_LEARNED = ("access.", "refused")
+_LEARNED = ("access.", "charging.", "refused")
 
 
 def file(name):

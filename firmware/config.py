@@ -71,6 +71,9 @@ FIELDS = {
     "start_delay_s": (int, 0, 0, 1800),
     "wake_after_s": (int, 90, 30, 3600),  # in B2 without an answer, once a session
     "min_pause_s": (int, 300, 0, 3600),  # after a limit below 6 A
+    # What an outlet may offer by a charging profile that cannot be followed, see
+    # firmware/energy/composite.py, in A; below 6: it pauses
+    "fallback_a": (int, 6, 0, 80),
     # Local time of a tariff's hours and days, see firmware/ledger/cost.py: no summer time
     "utc_offset_min": (int, 0, -720, 840),
     "running_cost_interval_s": (int, 0, 0, 86400),  # how often the cost is told; 0: at the end

@@ -2,13 +2,16 @@
 it together.
 """
 
+from micropython import const
+
 from firmware import borrow
 from firmware.clock import WallClock
 from firmware.safety.core import CLOSINGS, DRIVE, ERRORS, LEASE, STANDING, TICKS
 
-TYPE_CHECKING = False
+TYPE_CHECKING = const(False)
 if TYPE_CHECKING:
     from firmware.access.cards import Doorman
+    from firmware.energy.profiles import Profiles
     from firmware.ledger.journal import Journal
     from firmware.safety.blackbox import Records
     from firmware.staged import Staged
@@ -30,6 +33,7 @@ class Station:
         journal: Journal
         backend: Backend
         cards: Doorman
+        profiles: "Profiles | None"  # None: the backend has set none
         receipt_keys: "tuple[bytes, bytes] | None"  # private and public; None: none are signed
         records: Records
         upkeep: Upkeep

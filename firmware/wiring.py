@@ -114,6 +114,7 @@ def wire(station, board, config):
     station.records = Records(boxes, board.store, station.wall)
     station.needs.append(staged.needs)
     station.needs += [session.needs for session in sessions]
+    station.profiles = []
     station.cards = backend.doorman = opening.open(station, commits)
     for name in ("availability", "opening", "entries", "prices", "reserve", "tokens", "update"):
         let_go("firmware.access." + name)
@@ -138,6 +139,13 @@ def wire(station, board, config):
     if board.memory and journal.full and journal.memory is not board.memory:
         services.append(durable.Waiting(board).tick)
     station.services = services + [upkeep.tick]
+    changes = station.profiles
+    station.profiles = None
+    if changes or board.store.names("charging.profiles"):
+        from firmware.energy import profiles
+
+        let_go("firmware.energy.profiles")
+        profiles.Profiles(station).restore(changes)
 
 
 def _rating(place, config):

@@ -14,6 +14,7 @@ _STAGED = const(6)  # kind of a record, see firmware.commit
 _SETTING = const(12)  # as firmware.uplink.variables has it
 # Fields of the configuration that hold at once: what waits in the journal does, too.
 _AT_ONCE = ("inoperative", "monitoring_level", "monitors")
+_PROFILES = const(14)  # of firmware.energy.profiles
 
 
 def open(station, commits):
@@ -55,8 +56,8 @@ def open(station, commits):
 
 def _staged(station, door):
     # What is in the journal and not in flash yet holds as it did before the power was cut: the
-    # list's changes, the default tariffs', some settings, and the reservations, None where there
-    # are none newer than in flash.
+    # list's changes, the default tariffs', the charging profiles', some settings, and the
+    # reservations, None where there are none newer than in flash.
     reserved = None
     journal = station.journal
     try:
@@ -68,6 +69,8 @@ def _staged(station, door):
                 door.waiting.append(record[2:])
             elif record[0] == _STAGED and record[1] == prices.PRICES:
                 door.prices.append(record[2:])
+            elif record[0] == _STAGED and record[1] == _PROFILES:
+                station.profiles.append(record[2:])
             elif record[0] == _STAGED and record[1] == _SETTING:
                 _set(station.config, record[2:])
     except OSError as error:

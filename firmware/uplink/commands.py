@@ -55,6 +55,9 @@ def serve(backend, message, replayed):
     shape, handler = table[action]
     try:
         check(payload, shape)
+        if handler is _start and "chargingProfile" in payload:
+            profile = borrow("firmware.uplink.charging_commands").PROFILE
+            check(payload["chargingProfile"], profile, "payload.chargingProfile")
     except CallError as error:
         error.message_id = message_id
         raise
@@ -93,22 +96,28 @@ def _start(backend, payload, fresh):
     # A stale or repeated start would energise an outlet that nobody stands at.
     if not fresh:
         return _rejected("StaleCommand")
-    if "chargingProfile" in payload:
-        # Charging faster than asked would be worse than not charging.
-        return _rejected("UnsupportedParam")
     wanted = payload.get("evseId", 0)
     if wanted > len(backend.sessions):
         return _rejected("UnknownEvse")
+    if "chargingProfile" in payload:
+        charging = borrow("firmware.uplink.charging_commands")
+        return charging.start(backend, payload, _begin)
+    return _begin(backend, payload)[0]
+
+
+def _begin(backend, payload):
+    # The answer to a start, and the session that has begun, or None.
+    wanted = payload.get("evseId", 0)
     token = payload["idToken"]
     group = payload.get("groupIdToken", {}).get("idToken")
     begun = backend.doorman.get("remote").start(
         backend.doorman, token["idToken"], token["type"], wanted, payload["remoteStartId"], group
     )
     if isinstance(begun, str):
-        return _rejected(begun)
+        return _rejected(begun), None
     if begun is None or begun.transaction_id is None:
-        return {"status": "Accepted"}
-    return {"status": "Accepted", "transactionId": begun.transaction_id}
+        return {"status": "Accepted"}, begun
+    return {"status": "Accepted", "transactionId": begun.transaction_id}, begun
 
 
 def _stop(backend, payload, fresh):
@@ -171,6 +180,11 @@ _ELSEWHERE = {
     "SetMonitoringBase": "monitor_commands",
     "GetMonitoringReport": "monitor_commands",
     "ClearVariableMonitoring": "monitor_commands",
+    "SetChargingProfile": "charging_commands",
+    "GetChargingProfiles": "charging_reports",
+    "ClearChargingProfile": "charging_commands",
+    "GetCompositeSchedule": "charging_reports",
+    "UpdateDynamicSchedule": "charging_commands",
 }
 # What OCPP 2.1 has and this pile has not; README says why. Who takes one over moves its line.
 UNSUPPORTED = (
@@ -181,6 +195,8 @@ UNSUPPORTED = (
     "NotifyAllowedEnergyTransfer",
     "RequestBatterySwap",
     "SetDERControl",
+    # no profile of that purpose is taken
+    "UsePriorityCharging",
     # no display
     "ClearDisplayMessage",
     "CostUpdated",
@@ -195,18 +211,12 @@ UNSUPPORTED = (
     "GetPeriodicEventStream",
     # not yet
     "CertificateSigned",
-    "ClearChargingProfile",
     "DeleteCertificate",
-    "GetChargingProfiles",
-    "GetCompositeSchedule",
     "GetInstalledCertificateIds",
     "GetLog",
     "InstallCertificate",
-    "SetChargingProfile",
     "SetNetworkProfile",
-    "UpdateDynamicSchedule",
     "UpdateFirmware",
-    "UsePriorityCharging",
 )
 
 
@@ -229,7 +239,7 @@ def check(value, shape, where="payload"):
         if kind is object:
             continue
         found = value[name]
-        expected = str if kind is DATE else (int, float) if kind is float else kind
+        expected = str if kind == DATE else (int, float) if kind is float else kind
         for made_of, of in ((dict, dict), (tuple, str), (list, list)):
             if isinstance(kind, made_of):
                 expected = of
@@ -254,7 +264,7 @@ def check(value, shape, where="payload"):
                 raise CallError(
                     "PropertyConstraintViolation", "%s: expected %s" % (field, " or ".join(kind))
                 )
-        elif kind is DATE:
+        elif kind == DATE:
             try:
                 parse(found)
             except ValueError as error:

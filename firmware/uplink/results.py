@@ -22,6 +22,12 @@ _LIMIT = {
     "maxSoC": (int, False, 0),
     "customData": _CUSTOM,
 }
+_UPDATE = {"limit": (float, False, None), "customData": _CUSTOM}
+for _name in (
+    "dischargeLimit", "dischargeLimit_L2", "dischargeLimit_L3", "limit_L2", "limit_L3", "setpoint",
+    "setpointReactive", "setpointReactive_L2", "setpointReactive_L3", "setpoint_L2", "setpoint_L3",
+):  # fmt: skip
+    _UPDATE[_name] = (float, False, None)
 _TRANSFERS = (
     "AC_single_phase",
     "AC_two_phase",
@@ -60,6 +66,12 @@ SHAPES = {
         "customData": _CUSTOM,
     },
     "Heartbeat": {"currentTime": (_commands.DATE, True, None), "customData": _CUSTOM},
+    "PullDynamicScheduleUpdate": {
+        "scheduleUpdate": (_UPDATE, False, None),
+        "status": (("Accepted", "Rejected"), True, None),
+        "statusInfo": (_STATUS_INFO, False, None),
+        "customData": _CUSTOM,
+    },
     "TransactionEvent": {
         "totalCost": (float, False, None),
         "chargingPriority": (int, False, None),

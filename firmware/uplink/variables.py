@@ -65,6 +65,19 @@ VARIABLES = (
     ("SecurityCtrlr", "Identity", "", "=identity", "string", READ),
     ("SecurityCtrlr", "InvalidMessages", "", "=invalid", "integer", READ),
     ("SecurityCtrlr", "SecurityProfile", "", "=profile", "integer", READ),
+    ("SmartChargingCtrlr", "ACPhaseSwitchingSupported", "", "=no", "boolean", READ),
+    ("SmartChargingCtrlr", "Available", "", "=yes", "boolean", READ),
+    ("SmartChargingCtrlr", "Enabled", "", "=yes", "boolean", READ),
+    ("SmartChargingCtrlr", "Entries", "ChargingProfiles", "=profiles", "integer", READ),
+    ("SmartChargingCtrlr", "PeriodsPerSchedule", "", "=periods", "integer", READ),
+    ("SmartChargingCtrlr", "ProfileStackLevel", "", "=level", "integer", READ),
+    ("SmartChargingCtrlr", "RateUnit", "", "=units", "MemberList", READ),
+    ("SmartChargingCtrlr", "SupportsDynamicProfiles", "", "=yes", "boolean", READ),
+    ("SmartChargingCtrlr", "SupportsEvseSleep", "", "=no", "boolean", READ),
+    ("SmartChargingCtrlr", "SupportsLimitAtSoC", "", "=no", "boolean", READ),
+    ("SmartChargingCtrlr", "SupportsMaxOfflineDuration", "", "=yes", "boolean", READ),
+    ("SmartChargingCtrlr", "SupportsRandomizedDelay", "", "=no", "boolean", READ),
+    ("SmartChargingCtrlr", "SupportsUseLocalTime", "", "=yes", "boolean", READ),
     ("TemperatureSensor", "Temperature", "", "=celsius", "decimal", READ),
     ("TxCtrlr", "EVConnectionTimeOut", "", "connection_timeout_s", "integer", BOTH),
     ("TxCtrlr", "StopTxOnEVSideDisconnect", "", "=yes", "boolean", READ),
@@ -164,10 +177,14 @@ def describe(station, number):
         about["minLimit"], about["maxLimit"] = config.FIELDS[field][2:]
         if field.endswith("_s"):
             about["unit"] = "s"
+    elif field == "=units":
+        about["valuesList"] = "A,W"
     elif entry[4] == "MemberList":
         about["valuesList"] = ",".join(borrow("firmware.words").WORDS[field])
     elif entry[4] == "OptionList":
         about["valuesList"] = ",".join(_STATES)
+    elif field == "=profiles":
+        about["maxLimit"] = 16
     if field in _UNITS:
         about["unit"] = _UNITS[field]
     if field == "=power":
@@ -238,4 +255,9 @@ def _told(station, what, evse_id):
         "=identity": station.config["station_id"],
         "=profile": 2 if station.config["tls"] else 1,
         "=yes": True,
+        "=no": False,
+        "=profiles": len(station.profiles.kept) if station.profiles else 0,
+        "=periods": 48,  # as firmware.energy.profile has it, and the next one
+        "=level": 99,
+        "=units": "A,W",
     }[what]

@@ -152,6 +152,8 @@ class SimulatedLine:
                     "status": "Accepted" if request["idToken"]["idToken"] == _CARD else "Invalid"
                 }
             }
+        elif action == "PullDynamicScheduleUpdate":
+            answer = {"status": "Rejected"}
         elif action in (
             "FirmwareStatusNotification",
             "LogStatusNotification",
@@ -160,6 +162,7 @@ class SimulatedLine:
             "NotifyEvent",
             "NotifyMonitoringReport",
             "NotifyReport",
+            "ReportChargingProfiles",
             "StatusNotification",
             "TransactionEvent",
             "ReservationStatusUpdate",

@@ -39,7 +39,16 @@ scenario = {"until_ms": 80000, "outlets": 2, "outlet": {"cable": %r}, "steps": [
     step(25000, "backend", message=[2, "c", "ClearVariableMonitoring", {"id": [1]}]),
     step(60000, "backend", message=[2, "i", "CustomerInformation", {
         "requestId": 1, "report": True, "clear": True,
-        "idToken": {"idToken": "04A1B2C3D4E5F6", "type": "ISO14443"}}])]}
+        "idToken": {"idToken": "04A1B2C3D4E5F6", "type": "ISO14443"}}]),
+    step(650, "backend", message=[2, "profile-1", "SetChargingProfile", {
+        "evseId": 0, "chargingProfile": {
+            "id": 1, "stackLevel": 0, "chargingProfilePurpose": "TxDefaultProfile",
+            "chargingProfileKind": "Relative", "chargingSchedule": [
+                {"id": 1, "chargingRateUnit": "A",
+                 "chargingSchedulePeriod": [{"startPeriod": 0, "limit": 16}]}]}}]),
+    step(700, "backend", message=[2, "profile-2", "GetChargingProfiles",
+                                  {"requestId": 1, "chargingProfile": {}}]),
+    step(30000, "backend", message=[2, "profile-3", "ClearChargingProfile", {}])]}
 board = VirtualBoard(scenario, _File())
 station = Station(board, settings(customer_info=1, **%r))
 pile.config = None  # which holds firmware.config

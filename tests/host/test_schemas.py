@@ -7,6 +7,9 @@ import pytest
 
 from firmware.uplink import (
     access_commands,
+    charging_commands,
+    charging_reports,
+    commands,
     control_commands,
     customer_commands,
     monitor_commands,
@@ -54,6 +57,9 @@ def _kind(kind, bound, wanted, definitions, field):
         if wanted["type"] != "array" or wanted.get("minItems") != 1:
             yield "%s: expected an array of at least one" % field
         yield from _kind(kind[0], (*kind, None)[1], wanted["items"], definitions, field + "[]")
+    elif kind == commands.DATE:
+        if wanted.get("format") != "date-time":
+            yield "%s: no date" % field
     elif kind is not KINDS[wanted["type"]]:
         yield "%s: kind %s" % (field, kind)
     elif wanted.get("format") == "date-time":
@@ -69,6 +75,8 @@ def _kind(kind, bound, wanted, definitions, field):
 ACTIONS = {}
 for module in (
     access_commands,
+    charging_commands,
+    charging_reports,
     control_commands,
     customer_commands,
     monitor_commands,
@@ -169,3 +177,50 @@ def test_what_is_told_of_a_customer_is_what_the_schemas_say():
     assert len(pages) == 2
     for page in pages:
         assert ocpp_schemas.payload_problem("NotifyCustomerInformationRequest", page) is None
+
+
+def test_what_is_told_of_charging_profiles_is_what_the_schemas_say():
+    daily = {
+        "id": 1, "stackLevel": 2, "chargingProfilePurpose": "TxDefaultProfile",
+        "chargingProfileKind": "Recurring", "recurrencyKind": "Daily",
+        "validFrom": "2025-01-01T00:00:00Z", "validTo": "2030-01-01T00:00:00Z",
+        "maxOfflineDuration": 60, "invalidAfterOfflineDuration": True,
+        "chargingSchedule": [{
+            "id": 3, "chargingRateUnit": "W", "duration": 80000, "minChargingRate": 1400.5,
+            "startSchedule": "2025-06-01T00:00:00+08:00",
+            "chargingSchedulePeriod": [{"startPeriod": 0, "limit": 4140, "numberPhases": 3}],
+        }],
+    }  # fmt: skip
+    dynamic = {
+        "id": -2, "stackLevel": 0, "chargingProfilePurpose": "ChargingStationMaxProfile",
+        "chargingProfileKind": "Dynamic", "dynUpdateInterval": 5,
+        "chargingSchedule": [{"id": 1, "chargingRateUnit": "A",
+                              "chargingSchedulePeriod": [{"startPeriod": 0, "limit": 20}]}],
+    }  # fmt: skip
+    requests = [
+        ("SetChargingProfile", {"evseId": 1, "chargingProfile": daily}),
+        ("SetChargingProfile", {"evseId": 0, "chargingProfile": dynamic}),
+        ("SetChargingProfile", {"evseId": 1, "chargingProfile": dynamic}),
+        ("GetChargingProfiles", {"requestId": 1, "chargingProfile": {}}),
+        ("GetChargingProfiles", {"requestId": 2, "chargingProfile": {"stackLevel": 7}}),
+        ("GetCompositeSchedule", {"evseId": 1, "duration": 90000}),
+        ("GetCompositeSchedule", {"evseId": 0, "duration": 90000, "chargingRateUnit": "W"}),
+        ("GetCompositeSchedule", {"evseId": 1, "duration": 0}),
+        ("UpdateDynamicSchedule", {"chargingProfileId": -2, "scheduleUpdate": {"limit": 10}}),
+        ("UpdateDynamicSchedule", {"chargingProfileId": 1, "scheduleUpdate": {"limit": 10}}),
+        ("ClearChargingProfile", {"chargingProfileId": 5}),
+        ("ClearChargingProfile", {"chargingProfileId": 1}),
+    ]
+    steps = [pile.step(1000 + 500 * i, "backend", message=[2, str(i), action, payload])
+             for i, (action, payload) in enumerate(requests)]
+    trace, _ = pile.simulate(16000, steps)
+    answers = trace.answers()
+    assert len(answers) == len(requests)
+    for (action, request), (_, _, payload) in zip(requests, answers):
+        assert ocpp_schemas.payload_problem(action + "Request", request) is None
+        assert ocpp_schemas.payload_problem(action + "Response", payload) is None
+    for action, count in (("ReportChargingProfiles", 2), ("PullDynamicScheduleUpdate", 1)):
+        told = trace.messages(action)
+        assert len(told) == count
+        for one in told:
+            assert ocpp_schemas.payload_problem(action + "Request", one) is None

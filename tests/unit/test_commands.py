@@ -127,9 +127,16 @@ def test_an_unknown_outlet_transaction_or_profile_is_refused():
     trace, _ = simulate(5000, [_start(2000, payload=payload)])
     assert _refused(trace, 0, "UnknownEvse")
     payload = dict(_START)
-    payload["chargingProfile"] = {}
+    schedule = {"id": 1, "chargingRateUnit": "A", "chargingSchedulePeriod": [{"startPeriod": 0}]}
+    payload["chargingProfile"] = {
+        "id": 1,
+        "stackLevel": 0,
+        "chargingProfilePurpose": "TxProfile",
+        "chargingProfileKind": "Relative",
+        "chargingSchedule": [schedule],
+    }
     trace, _ = simulate(5000, [_start(2000, payload=payload)])
-    assert _refused(trace, 0, "UnsupportedParam")
+    assert _refused(trace, 0, "InvalidSchedule")
     message = [2, "r", "RequestStopTransaction", {"transactionId": "none"}]
     trace, _ = simulate(5000, [step(2000, "backend", message=message)])
     assert _refused(trace, 0, "TxNotFound")

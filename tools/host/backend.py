@@ -52,6 +52,8 @@ class Backend:
             "NotifyEvent": lambda payload: {},
             "NotifyMonitoringReport": lambda payload: {},
             "NotifyReport": lambda payload: {},
+            "PullDynamicScheduleUpdate": lambda payload: {"status": "Rejected"},
+            "ReportChargingProfiles": lambda payload: {},
             "StatusNotification": lambda payload: {},
             "ReservationStatusUpdate": lambda payload: {},
             "SecurityEventNotification": lambda payload: {},

@@ -1,0 +1,241 @@
+"""What the backend may have done about charging profiles: set, cleared, updated. Imported for one
+request and let go of, see firmware.uplink.commands.
+
+A request that may be an old one neither sets nor clears nor updates anything: what it says may be
+less, or more, than what came after it.
+"""
+
+from firmware import borrow, let_go
+
+try:
+    from firmware.energy import profile
+finally:
+    let_go("firmware.energy.profile")
+
+_CUSTOM = (dict, False, None)
+_ANY = (object, False, None)
+_DATE = "date-time"  # as firmware.uplink.commands has it
+_PURPOSES = (
+    "ChargingStationExternalConstraints",
+    "ChargingStationMaxProfile",
+    "TxDefaultProfile",
+    "TxProfile",
+    "PriorityCharging",
+    "LocalGeneration",
+)
+_LIMITS = (
+    "dischargeLimit",
+    "dischargeLimit_L2",
+    "dischargeLimit_L3",
+    "limit_L2",
+    "limit_L3",
+    "setpoint",
+    "setpointReactive",
+    "setpointReactive_L2",
+    "setpointReactive_L3",
+    "setpoint_L2",
+    "setpoint_L3",
+)
+_UPDATE = {"limit": (float, False, None), "customData": _CUSTOM}
+_PERIOD = {
+    "startPeriod": (int, True, None),
+    "limit": (float, False, None),
+    "numberPhases": (int, False, 0),
+    "customData": _CUSTOM,
+}
+for _name in _LIMITS:
+    _UPDATE[_name] = _PERIOD[_name] = (float, False, None)
+for _name in (
+    "phaseToUse", "evseSleep", "operationMode", "preconditioningRequest", "v2xBaseline",
+    "v2xFreqWattCurve", "v2xSignalWattCurve",
+):  # fmt: skip
+    _PERIOD[_name] = _ANY
+_SCHEDULE = {
+    "id": (int, True, None),
+    "chargingRateUnit": (("A", "W"), True, None),
+    "chargingSchedulePeriod": ([_PERIOD], True, 1024),
+    "startSchedule": (_DATE, False, None),
+    "duration": (int, False, None),
+    "minChargingRate": (float, False, None),
+    "useLocalTime": (bool, False, None),
+    "customData": _CUSTOM,
+}
+for _name in (
+    "absolutePriceSchedule", "digestValue", "limitAtSoC", "powerTolerance", "priceLevelSchedule",
+    "randomizedDelay", "salesTariff", "signatureId",
+):  # fmt: skip
+    _SCHEDULE[_name] = _ANY
+PROFILE = {
+    "id": (int, True, None),
+    "stackLevel": (int, True, 0),
+    "chargingProfilePurpose": (_PURPOSES, True, None),
+    "chargingProfileKind": (("Absolute", "Recurring", "Relative", "Dynamic"), True, None),
+    "chargingSchedule": ([_SCHEDULE], True, 3),
+    "recurrencyKind": (("Daily", "Weekly"), False, None),
+    "validFrom": (_DATE, False, None),
+    "validTo": (_DATE, False, None),
+    "transactionId": (str, False, 36),
+    "maxOfflineDuration": (int, False, None),
+    "invalidAfterOfflineDuration": (bool, False, None),
+    "dynUpdateInterval": (int, False, None),
+    "dynUpdateTime": (_DATE, False, None),
+    "priceScheduleSignature": (str, False, 256),
+    "customData": _CUSTOM,
+}
+_CLEAR = {
+    "evseId": (int, False, 0),
+    "chargingProfilePurpose": (_PURPOSES, False, None),
+    "stackLevel": (int, False, 0),
+    "customData": _CUSTOM,
+}
+
+
+def _set(backend, payload, fresh):
+    evse_id = payload["evseId"]
+    given = payload["chargingProfile"]
+    if evse_id > len(backend.sessions):
+        return _rejected("UnknownEvse")
+    data = checked(backend, given, evse_id)
+    if isinstance(data, dict):
+        return data
+    if given["chargingProfilePurpose"] == "TxProfile":
+        if "transactionId" not in given:
+            return _rejected("MissingParam", "transactionId")
+        if backend.sessions[evse_id - 1].transaction_id != given["transactionId"]:
+            return _rejected("TxNotFound")
+    return install(backend, data, fresh)
+
+
+def start(backend, payload, begin):
+    """The answer to a RequestStartTransaction with a profile, which holds for its transaction;
+    `begin` starts it.
+    """
+    given = payload["chargingProfile"]
+    if backend.doorman.config["authorize_remote_start"]:
+        # Nobody knows yet who will charge, and where; faster than asked would be worse than not.
+        return _rejected("UnsupportedParam", "chargingProfile with AuthorizeRemoteStart")
+    if given["chargingProfilePurpose"] != "TxProfile" or "transactionId" in given:
+        return _rejected("InvalidProfile", "expected a TxProfile without transactionId")
+    # Where it begins is not known yet: any outlet tells whether the profile is one.
+    data = checked(backend, given, payload.get("evseId", 0) or 1)
+    if isinstance(data, dict):
+        return data
+    try:
+        profile.place(_kept(backend), data, backend.doorman.now_s())
+    except profile.ProfileError as error:
+        return _rejected(error.reason, str(error)[:1024])
+    answer, session = begin(backend, payload)
+    if session:
+        given = dict(given, transactionId=session.transaction_id or "")
+        kept = install(backend, checked(backend, given, session.evse_id))
+        if kept["status"] != "Accepted":
+            session.stop("Other", "AbnormalCondition")
+            return kept
+    return answer
+
+
+def checked(backend, given, evse_id):
+    """The bytes of the profile `given`, or the answer that says what is wrong with it."""
+    try:
+        return profile.check(given, evse_id, backend.doorman.config["utc_offset_min"])
+    except profile.ProfileError as error:
+        return _rejected(error.reason, str(error)[:1024])
+
+
+def install(backend, data, fresh=True):
+    """Have the profile `data` hold from now on; the answer that says whether it does."""
+    kept = _kept(backend)
+    dynamic = data[6] == profile.composite.DYNAMIC
+    if data in kept and not (dynamic and fresh):
+        return {"status": "Accepted"}
+    if not fresh:
+        return _rejected("StaleCommand")
+    station = backend.doorman.station
+    try:
+        gone = profile.place(kept, data, backend.doorman.now_s())
+        _service(station).change(profile.composite, gone, data)
+    except profile.ProfileError as error:
+        return _rejected(error.reason, str(error)[:1024])
+    except OSError as error:
+        backend.doorman.record("error", problem="charging profiles: %r" % error)
+        return _rejected("NotKept")
+    return {"status": "Accepted"}
+
+
+def _clear(backend, payload, fresh):
+    composite = profile.composite
+    gone = []
+    criteria = payload.get("chargingProfileCriteria", {})
+    for data in _kept(backend):
+        fields = composite.unpack(data)
+        if "chargingProfileId" in payload:
+            wanted = fields[composite.ID] == payload["chargingProfileId"]
+        else:
+            wanted = composite.matches(fields, criteria, criteria.get("evseId"))
+        if wanted and fields[composite.PURPOSE] != composite.EXTERNAL:
+            gone.append(fields[composite.ID])
+    if not gone:
+        return {"status": "Unknown"}
+    if not fresh:
+        return _told("Unknown", "StaleCommand")
+    try:
+        backend.doorman.station.profiles.change(composite, gone)
+    except OSError as error:
+        backend.doorman.record("error", problem="charging profiles: %r" % error)
+        return _told("Unknown", "NotKept")
+    return {"status": "Accepted"}
+
+
+def _update(backend, payload, fresh):
+    service = backend.doorman.station.profiles
+    if not service:
+        return _rejected("NotFound")
+    if not fresh:
+        return _rejected("StaleCommand")
+    reason = service.update(payload["chargingProfileId"], payload["scheduleUpdate"])
+    return _rejected(reason) if reason else {"status": "Accepted"}
+
+
+def _kept(backend):
+    service = backend.doorman.station.profiles
+    return service.kept if service else []
+
+
+def _service(station):
+    return station.profiles or borrow("firmware.energy.profiles").Profiles(station)
+
+
+def _rejected(reason, text=""):
+    return _told("Rejected", reason, text)
+
+
+def _told(status, reason, text=""):
+    info = {"reasonCode": reason}
+    if text:
+        info["additionalInfo"] = text
+    return {"status": status, "statusInfo": info}
+
+
+_ID = (int, True, None)
+ACTIONS = {
+    "SetChargingProfile": (
+        {
+            "evseId": (int, True, 0),
+            "chargingProfile": (PROFILE, True, None),
+            "customData": _CUSTOM,
+        },
+        _set,
+    ),
+    "ClearChargingProfile": (
+        {
+            "chargingProfileId": (int, False, None),
+            "chargingProfileCriteria": (_CLEAR, False, None),
+            "customData": _CUSTOM,
+        },
+        _clear,
+    ),
+    "UpdateDynamicSchedule": (
+        {"chargingProfileId": _ID, "scheduleUpdate": (_UPDATE, True, None), "customData": _CUSTOM},
+        _update,
+    ),
+}
