@@ -20,6 +20,7 @@ _MW = const(10)
 _NO_MW = const(20000)
 _SILENT_MS = const(2000)
 _UNKEPT_MS = const(5000)
+_AGAIN_MS = const(10000)  # from one try to keep a summary to the next
 _WELDED_MS = const(1000)  # without its drive a contactor opens sooner, or is welded
 
 # Why energy stops to flow, by the faults that are shown.
@@ -317,18 +318,37 @@ def _finish(session, receipt):
     except OSError:
         session._dropped_ms = session._opened_ms = None
         return
-    kept = False
-    try:
-        _sum_up(session, ended, reason, receipt, cost)
-        kept = True
-    except (MemoryError, OSError):
-        pass  # firmware.ledger.recovery makes it of the end; there is no second end
+    told = (
+        session.evse_id, session.tx, session.token, session._began, ended,
+        session._start_mwh, session.register.mwh, reason, cost, receipt,
+    )  # fmt: skip
+    kept = _sum_up(session, told)
     session.tx = 0
     session.transaction_id = session.token = session.group = session._ending = None
     session._closing = None
     session.budget = session.signing = session.user = None
     if kept:
         session.keep()
+    elif session.door:
+        _owe(session, told)
+
+
+def _owe(session, told):
+    # The summary is kept later. Until another transaction begins here a power cut does not matter:
+    # firmware.ledger.recovery makes it of the end, of which there is no second one.
+    since_ms = session._now_ms
+
+    def tick(now_ms):
+        nonlocal since_ms
+        if diff(now_ms, since_ms) < _AGAIN_MS:
+            return True
+        since_ms = now_ms
+        kept = _sum_up(session, told)
+        if kept and not session.tx:
+            session.keep()
+        return not kept
+
+    session.door.chores.append(tick)
 
 
 def ended_with(reason, receipt, text):
@@ -347,13 +367,18 @@ def _bill(session):
         return "", None
 
 
-def _sum_up(session, ended, reason, receipt, cost):
+def _sum_up(session, told):
+    # Whether the summary of what events.summary takes could be kept.
+    try:
+        session.journal.append(_events().summary(*told))
+    except (MemoryError, OSError):
+        return False
+    return True
+
+
+def _events():
     try:
         from firmware.ledger import events
     finally:
         let_go("firmware.ledger.events")
-    summary = events.summary(
-        session.evse_id, session.tx, session.token, session._began, ended,
-        session._start_mwh, session.register.mwh, reason, cost, receipt,
-    )  # fmt: skip
-    session.journal.append(summary)
+    return events

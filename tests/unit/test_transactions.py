@@ -2,7 +2,7 @@
 
 from struct import unpack_from
 
-from firmware.ledger import events
+from firmware.ledger import events, history
 from tests.pile import CARD, charging, settings, simulate, step
 
 
@@ -361,6 +361,34 @@ def test_what_cannot_be_summed_up_has_one_end_all_the_same():
     assert not _summaries(station)
     station = station.__class__(station.board, station.config)
     assert len(_summaries(station)) == 1
+
+
+def test_what_cannot_be_summed_up_is_later_whoever_comes_meanwhile():
+    trace, station = simulate(20000, charging())
+    append = station.journal.append
+
+    def no_room(data):
+        if data[0] == 2:
+            raise OSError(28)
+        return append(data)
+
+    def go_on(until_ms):
+        station.board._simulate(station, until_ms * 1000)
+
+    station.journal.append = no_room
+    session = station.sessions[0]
+    session.stop("Local", "StopAuthorized")
+    go_on(25000)
+    assert session.free and not session.tx and not station.errors
+    assert session.start("OTHER", "Central")
+    go_on(30000)
+    assert session.tx and not _summaries(station)
+    station.journal.append = append
+    go_on(45000)
+    session.stop("Remote", "RemoteStop")
+    go_on(60000)
+    reasons = [found["reason"] for found in history.sessions(station.board.store, print)]
+    assert reasons == ["Local", "Remote"] and len(_gapless(trace)) == 2
 
 
 def _cut(at_ms, mode, *more, **fields):
