@@ -128,10 +128,11 @@ def save(store, changed, stem="config"):
     _change(store, stem, config.FORMAT, merge)
 
 
-def factory_reset(store, closed, stem="config"):
+def factory_reset(store, closed, stem="config", board=None):
     """Forget what the pile has learned in the field: changes of the configuration but those of its
     identity, its links and the installation's ratings; lists, cache, reservations, tariffs; the
-    sessions of the past. What config.json and board.json give stays. Returns what went, by name.
+    sessions of the past; of all these also what waits in the memory of `board`, if it is given.
+    What config.json and board.json give stays. Returns what went from `store`, by name.
 
     It holds from the next boot on; after a cut in between do it again. Raises ValueError while
     `closed()`, OSError when the store fails.
@@ -143,6 +144,11 @@ def factory_reset(store, closed, stem="config"):
         let_go("firmware." + module)
     if closed():
         raise ValueError("a contactor is closed; expected all of them open")
+    if board and board.memory:
+        from firmware import commit
+
+        let_go("firmware.commit")
+        commit.forget(board, closed)
     names = []
 
     def merge(before):

@@ -69,6 +69,29 @@ def settings(staged, config):
                 pass  # of another firmware
 
 
+def forget(board, closed):
+    """Be done with all that waits, but for what was set of the configuration, which is saved: it
+    may be how the pile reaches its backend. For firmware.changes, while no station runs and no
+    contactor is closed. Raises OSError.
+    """
+    from firmware import changes
+    from firmware.ledger import durable
+
+    journal, cells = durable.open(board, len(board.outlets), closed)
+    if journal.memory is not board.memory:
+        raise OSError("the memory with what waits does not answer")
+    data = cells[-1].load() or bytes(_AT)
+    done = struct.unpack_from("<I", data, _AT)[0] if len(data) >= _AT + 4 else 0
+    for number in range(max(journal.first, done), journal.next):
+        record = journal.read(number)
+        if record and record[0] == _STAGED and record[1] == _SETTING:
+            try:
+                changes.save(board.store, json.loads(record[2:]))
+            except ValueError:
+                pass  # of another firmware
+    cells[-1].save(data[:_AT] + struct.pack("<I", journal.next) + data[_AT + 4 :])
+
+
 def tick(staged):
     """Look at what is new, up to the first record that is to be done, and do it if that may be."""
     let_go("firmware.commit")

@@ -3,7 +3,8 @@
 from firmware import changes
 from firmware.station import Station
 from firmware.uplink import variables
-from tests.pile import charging, simulate, step
+from tests.pile import CARD, charging, settings, simulate, step
+from tests.support import raises
 
 
 def _call(at_ms, action, payload, **fields):
@@ -186,6 +187,33 @@ def test_what_another_firmware_has_set_is_left_out():
     for data in (b'{"color": 1}', b'{"connection_timeout_s": 4}', b'{"connection_'):
         station.journal.append(b"\x06\x0c" + data)
     assert Station(station.board, station.config).config == before
+
+
+def test_what_waits_does_not_come_back_after_a_factory_reset():
+    listed = {"idToken": {"idToken": CARD, "type": "ISO14443"}}
+    listed["idTokenInfo"] = {"status": "Accepted"}
+    list_ = {"versionNumber": 3, "updateType": "Full", "localAuthorizationList": [listed]}
+    named = [
+        dict(_name("SecurityCtrlr", "BasicAuthPassword"), attributeValue="rotated"),
+        dict(_name("TxCtrlr", "EVConnectionTimeOut"), attributeValue="90"),
+    ]
+    steps = [_call(5000, "SendLocalList", list_)]
+    steps += [_call(5100, "SetVariables", {"setVariableData": named})]
+    trace, station = simulate(6000, charging(*steps))
+    board = station.board
+    assert station.cards.waiting and len(trace.answers()) == 2
+    # Whoever does it stops the station.
+    board.plant.set_drive(False)
+    board.plant.advance(board.plant.now_us + 100000)
+    changes.factory_reset(board.store, lambda: False, board=board)
+    station = Station(board, settings())
+    for now_ms in range(0, 30000, 20):
+        station.staged.tick(now_ms)
+    assert not station.cards.waiting and not board.store.names("access.list")
+    assert _kept(station) == {"password": "rotated"}
+    # Without its memory nobody knows what would come back.
+    board.memory.chip.silent = True
+    raises(OSError, changes.factory_reset, board.store, lambda: False, board=board)
 
 
 def _report(action, outlets=1, **payload):

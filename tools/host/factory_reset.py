@@ -19,7 +19,7 @@ from firmware import changes
 def _reset():
     board = hal.load("board.json")
     closed = lambda: any(place.contactor.closed() for place in board.outlets)
-    print(json.dumps(changes.factory_reset(board.store, closed)))
+    print(json.dumps(changes.factory_reset(board.store, closed, board=board)))
 _reset()
 """
 
