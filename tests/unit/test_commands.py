@@ -6,6 +6,7 @@ import json
 import sys
 
 from firmware import borrow, let_go, uplink
+from firmware.uplink import commands
 from tests.pile import CARD, charging, simulate, step
 
 _START = {"idToken": {"idToken": "APP-7", "type": "Central"}, "remoteStartId": 42}
@@ -200,6 +201,22 @@ def test_malformed_messages_get_the_right_callerror_and_change_nothing():
         )
         assert not trace.of("contactor") and not trace.messages("TransactionEvent")
         assert not station.errors
+
+
+def test_every_request_that_is_malformed_gets_a_callerror_and_changes_nothing():
+    served = sorted(commands._ACTIONS) + sorted(commands._ELSEWHERE)
+    steps = []
+    for i, action in enumerate(served):
+        for j, payload in enumerate(({"more": 1}, {"customData": {}}, {"customData": 1})):
+            message = [2, "%s-%d" % (action[:20], j), action, payload]
+            steps.append(step(2000 + 60 * i + 20 * j, "backend", message=message))
+    trace, station = simulate(4000 + 60 * len(served), steps)
+    answers = trace.answers()
+    assert len(answers) == 3 * len(served)
+    for answer in answers:
+        assert answer[0] == 4 and "Violation" in answer[2], answer
+    assert station.backend.refused["payload"] == len(answers) and not station.errors
+    assert not station.outlets[0].inoperative and not station.backend.seen
 
 
 def test_strange_answers_change_nothing():
