@@ -66,7 +66,7 @@ def _set(backend, payload, fresh):
             if fresh:
                 try:
                     why = variables.change(station, entry, given["attributeValue"])
-                except OSError:
+                except (OSError, ValueError):  # ValueError: longer than a record
                     why = "NotKept"
             if why:
                 _refuse(result, why)

@@ -129,6 +129,7 @@ def test_what_cannot_be_set():
         ("", "TxCtrlr", "TxStartPoint", "InvalidValue"),
         ("CP-2", "SecurityCtrlr", "Identity", "ReadOnly"),
         ("x" * 2500, "SecurityCtrlr", "BasicAuthPassword", "InvalidValue"),
+        ("\x01" * 200, "AuthCtrlr", "MasterPassGroupId", "NotKept"),  # 1200 bytes as JSON
     ):
         results, station = _set(value, _name(component, variable))
         assert results == [("Rejected", why)], (variable, value)
