@@ -123,9 +123,12 @@ class Budget:
                 session.stop("LocalOutOfCredit", "CostLimitReached")
             session.keep()
         try:
-            if session.journal.next - self.record > _OLD:
+            before = self.record
+            if session.journal.next - before > _OLD:
                 self._file(session, self.tariff)
                 session.keep()
+                if session._kept_ms != session._now_ms:
+                    self.record = before  # the cell still names that one
             if self._running_s and now_ms - self._told_ms >= self._running_s * 1000:
                 self._told_ms = now_ms
                 if not session.journal.crowded:

@@ -546,6 +546,26 @@ def test_a_tariff_comes_too_late_for_what_a_power_cut_has_ended():
     assert abs(cost - usage["energy"] / 1000) < 0.000001
 
 
+def test_a_tariff_is_needed_as_long_as_the_cell_names_its_record():
+    _, station = simulate(20000, charging(_set(500)), settings(after_power_cut="resume"))
+    board = station.board
+    session = station.sessions[0]
+    first = session.needs()
+    save = session._cell.save
+
+    def fails(data):
+        raise OSError(5)
+
+    for _ in range(40):
+        station.journal.append(b"\x05 something else")
+    session._cell.save = fails
+    board._simulate(station, 22000000)
+    assert session.needs() == first
+    session._cell.save = save
+    board._simulate(station, 24000000)
+    assert session.needs() > first
+
+
 def test_a_lost_tariff_ends_what_cannot_be_billed():
     trace, station = simulate(20000, charging(_set(500)), settings(after_power_cut="resume"))
     board = station.board
