@@ -65,7 +65,7 @@ def settings(staged, config):
             try:
                 for name, value in json.loads(record[2:]).items():
                     config[name] = fields.field(name, value, "set")
-            except ValueError:
+            except (AttributeError, ValueError):
                 pass  # of another firmware
 
 
@@ -87,7 +87,7 @@ def forget(board, closed):
         if record and record[0] == _STAGED and record[1] == _SETTING:
             try:
                 changes.save(board.store, json.loads(record[2:]))
-            except ValueError:
+            except (AttributeError, ValueError):
                 pass  # of another firmware
     cells[-1].save(data[:_AT] + struct.pack("<I", journal.next) + data[_AT + 4 :])
 

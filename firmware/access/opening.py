@@ -2,8 +2,6 @@
 that stayed, a lambda too, would hold all of it.
 """
 
-import json
-
 from micropython import const
 
 from firmware import let_go
@@ -11,9 +9,6 @@ from firmware.access import availability, entries, prices, reserve, tokens, upda
 from firmware.access.cards import Doorman
 
 _STAGED = const(6)  # kind of a record, see firmware.commit
-_SETTING = const(12)  # as firmware.uplink.variables has it
-# Fields of the configuration that hold at once: what waits in the journal does, too.
-_AT_ONCE = ("inoperative", "monitoring_level", "monitors")
 _PROFILES = const(14)  # of firmware.energy.profiles
 
 
@@ -56,8 +51,8 @@ def open(station, commits):
 
 def _staged(station, door):
     # What is in the journal and not in flash yet holds as it did before the power was cut: the
-    # list's changes, the default tariffs', the charging profiles', some settings, and the
-    # reservations, None where there are none newer than in flash.
+    # list's changes, the default tariffs', the charging profiles', and the reservations,
+    # None where there are none newer than in flash.
     reserved = None
     journal = station.journal
     try:
@@ -71,17 +66,6 @@ def _staged(station, door):
                 door.prices.append(record[2:])
             elif record[0] == _STAGED and record[1] == _PROFILES:
                 station.profiles.append(record[2:])
-            elif record[0] == _STAGED and record[1] == _SETTING:
-                _set(station.config, record[2:])
     except OSError as error:
         door.record("error", problem="journal: %r" % error)
     return reserved
-
-
-def _set(config, data):
-    try:
-        changed = json.loads(data)
-        for name in _AT_ONCE:
-            config[name] = changed.get(name, config[name])
-    except (AttributeError, ValueError):
-        pass  # it will be said when it is written
