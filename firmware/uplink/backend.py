@@ -49,6 +49,7 @@ class Backend:
         self.seen = []  # message ids of requests
         self.refused = {}  # messages, by kind: see firmware.uplink.hostile
         self._incoming = None
+        self._heard = False  # something, since the last turn
         self._record = record
         self._now_ms = 0
         self._answers = []
@@ -64,7 +65,9 @@ class Backend:
     def tick(self, now_ms):
         """Move what waits; call it from the main loop."""
         self._now_ms = now_ms
-        self._incoming = None
+        if not self._heard:
+            self._incoming = None
+        self._heard = False
         self.link.tick(now_ms)
         if not self.link.up:
             return
@@ -140,7 +143,8 @@ class Backend:
     def _message(self, payload, retain, dup):
         replayed = retain or dup or self.wall.uptime_ms < self._replay_until_uptime_ms
         try:
-            # Held until the next turn: answers come many at a time.
+            # Held until a turn in which nothing comes: answers come many at a time.
+            self._heard = True
             self._incoming = self._incoming or borrow("firmware.uplink.incoming")
             self._incoming.take(self, payload, replayed)
         except Exception as error:

@@ -247,6 +247,16 @@ def test_what_serves_a_request_is_there_for_that_only():
     trace, _ = simulate(10000, [step(1000, "plug"), _start(2000), _start(3000, "r2")])
     assert [answer[2]["status"] for answer in trace.answers()] == ["Accepted", "Rejected"]
     assert name not in sys.modules and not hasattr(uplink, "commands")
+    # What reads stays for as long as something comes in each turn.
+    _, station = simulate(3000, [])
+    backend = station.backend
+    assert backend._incoming is None
+    for i in range(3):
+        backend._message(b"[]", False, False)
+        backend.tick(3020 + 20 * i)
+        assert backend._incoming
+    backend.tick(3100)
+    assert backend._incoming is None
 
 
 def test_what_cannot_be_loaded_is_an_internal_error():
