@@ -185,6 +185,8 @@ _ELSEWHERE = {
     "ClearChargingProfile": "charging_commands",
     "GetCompositeSchedule": "charging_reports",
     "UpdateDynamicSchedule": "charging_commands",
+    "GetLog": "log_commands",
+    "UpdateFirmware": "log_commands",
 }
 # What OCPP 2.1 has and this pile has not; README says why. Who takes one over moves its line.
 UNSUPPORTED = (
@@ -213,10 +215,8 @@ UNSUPPORTED = (
     "CertificateSigned",
     "DeleteCertificate",
     "GetInstalledCertificateIds",
-    "GetLog",
     "InstallCertificate",
     "SetNetworkProfile",
-    "UpdateFirmware",
 )
 
 

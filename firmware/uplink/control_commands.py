@@ -65,7 +65,8 @@ def _trigger(backend, payload, fresh):
     elif what == "Heartbeat":
         said.append(backend.outbox.add(what, _nothing, None, backend._beaten))
     elif what in ("FirmwareStatusNotification", "LogStatusNotification"):
-        said.append(backend.outbox.add(what, _idle))
+        upload = getattr(backend, "upload", None) if what[0] == "L" else None
+        said.append(backend.outbox.add(what, _status, upload))
     elif what == "BootNotification":
         return _rejected("NotNeeded")  # the last one was accepted
     else:
@@ -92,7 +93,9 @@ def _values(session):
     }
 
 
-def _idle(_):
+def _status(upload):
+    if upload:
+        return {"status": "Uploading", "requestId": upload.request_id}
     return {"status": "Idle"}
 
 

@@ -1,0 +1,68 @@
+"""What the backend may ask about logs and firmware. Imported for one request and let go of, see
+firmware.uplink.commands.
+"""
+
+from firmware import borrow
+
+_DATE = "date-time"  # as firmware.uplink.commands has it
+_CUSTOM = (dict, False, None)
+_PARAMETERS = {
+    "remoteLocation": (str, True, 2000),
+    "oldestTimestamp": (_DATE, False, None),
+    "latestTimestamp": (_DATE, False, None),
+    "customData": _CUSTOM,
+}
+_LOG = {
+    "log": (_PARAMETERS, True, None),
+    "logType": (("DiagnosticsLog", "SecurityLog", "DataCollectorLog"), True, None),
+    "requestId": (int, True, None),
+    "retries": (int, False, 0),
+    "retryInterval": (int, False, None),
+    "customData": _CUSTOM,
+}
+_FIRMWARE = {
+    "location": (str, True, 2000),
+    "retrieveDateTime": (_DATE, True, None),
+    "installDateTime": (_DATE, False, None),
+    "signingCertificate": (str, False, 5500),
+    "signature": (str, False, 800),
+    "customData": _CUSTOM,
+}
+_UPDATE = {
+    "retries": (int, False, 0),
+    "retryInterval": (int, False, None),
+    "requestId": (int, True, None),
+    "firmware": (_FIRMWARE, True, None),
+    "customData": _CUSTOM,
+}
+
+
+def _get(backend, payload, fresh):
+    if not fresh:
+        return _rejected("StaleCommand")
+    if payload["logType"] == "DataCollectorLog":
+        return _rejected("UnsupportedParam")
+    try:
+        upload = borrow("firmware.uplink.upload").Upload(backend, payload)
+    except ValueError as error:
+        info = {"reasonCode": "InvalidURL", "additionalInfo": str(error)}
+        return {"status": "Rejected", "statusInfo": info}
+    other = getattr(backend, "upload", None)
+    if other:
+        other.cancel()
+    backend.upload = upload
+    backend.doorman.chores.append(upload.tick)
+    status = "AcceptedCanceled" if other else "Accepted"
+    return {"status": status, "filename": upload.name}
+
+
+def _update(backend, payload, fresh):
+    # There is no way yet to check, install and take back a firmware that comes over the line.
+    return _rejected("UnsupportedRequest")
+
+
+def _rejected(reason):
+    return {"status": "Rejected", "statusInfo": {"reasonCode": reason}}
+
+
+ACTIONS = {"GetLog": (_LOG, _get), "UpdateFirmware": (_UPDATE, _update)}
