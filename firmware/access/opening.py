@@ -10,6 +10,7 @@ from firmware.access.cards import Doorman
 
 _STAGED = const(6)  # kind of a record, see firmware.commit
 _PROFILES = const(14)  # of firmware.energy.profiles
+_ROOTS = const(15)  # as firmware.access.roots has it
 
 
 def open(station, commits):
@@ -24,6 +25,7 @@ def open(station, commits):
     commits[update.CHANGES] = door.writer("update")
     commits[reserve.RESERVED] = door.writer("reserve")
     commits[prices.PRICES] = door.writer("prices")
+    commits[_ROOTS] = door.writer("roots")
     key_id = door.digest("")[:4]
     for name in (entries.LIST, entries.CACHE):
         try:

@@ -187,6 +187,9 @@ _ELSEWHERE = {
     "UpdateDynamicSchedule": "charging_commands",
     "GetLog": "log_commands",
     "UpdateFirmware": "log_commands",
+    "InstallCertificate": "certificate_commands",
+    "GetInstalledCertificateIds": "certificate_commands",
+    "DeleteCertificate": "certificate_commands",
 }
 # What OCPP 2.1 has and this pile has not; README says why. Who takes one over moves its line.
 UNSUPPORTED = (
@@ -213,9 +216,6 @@ UNSUPPORTED = (
     "GetPeriodicEventStream",
     # not yet
     "CertificateSigned",
-    "DeleteCertificate",
-    "GetInstalledCertificateIds",
-    "InstallCertificate",
     "SetNetworkProfile",
 )
 

@@ -38,14 +38,16 @@ async def dial(station, route, ticks_ms):
     host, _, port = brokers[which].strip().rpartition(":")
     servers = config["dns"].split(",") if config["dns"] else station.board.name_servers()
     found = await _addresses(route, host, int(port), servers, ticks_ms)
-    found = found[turn % len(found)]
+    rounds, at = divmod(turn, len(found))
+    found = found[at]
     route["step"] = "connect"
     sock = socket.socket(found[0], socket.SOCK_STREAM)
     try:
         await _connect(sock, found[-1], ticks_ms)
         if config["tls"]:
             route["step"] = "tls"
-            return _secure(sock, host, station)
+            # Each root has its turn with each broker and each of its addresses.
+            return _secure(sock, host, station, rounds)
         route["step"] = "mqtt"
         return sock
     except BaseException:  # the mover may be cancelled, too
@@ -110,9 +112,9 @@ async def _connect(sock, address, ticks_ms):
         await asyncio.sleep_ms(_PAUSE_MS)
 
 
-def _secure(sock, host, station):
+def _secure(sock, host, station, attempt):
     try:
         from firmware.uplink import secure
     finally:
         let_go("firmware.uplink.secure")
-    return secure.wrap(sock, host, station)
+    return secure.wrap(sock, host, station, attempt)

@@ -1,13 +1,16 @@
 """Begins TLS on the line's connection; imported for that only, see firmware.let_go.
 
-The broker proves by a certificate that `tls/ca.der` has signed that it is the host that was
-dialled, and that the date is within it. TLS takes the date from the controller's calendar: it gets
-the station's, and before that was ever told at least the day of this firmware's release. With
-`tls/cert.der` and `tls/key.der` the pile proves who it is, too. The files are what `pile.py
-provision` sends: DER, which every image reads.
+The broker proves by a certificate that a root has signed that it is the host that was dialled, and
+that the date is within it. The root is `tls/ca.der`, or one that the backend has installed
+(firmware.access.roots). TLS takes the date from the controller's calendar: it gets the station's,
+and before that was ever told at least the day of this firmware's release. With `tls/cert.der` and
+`tls/key.der` the pile proves who it is, too. The files are what `pile.py provision` sends: DER,
+which every image reads.
 """
 
 import gc
+
+from firmware import borrow
 
 CA = "tls/ca.der"
 CERTIFICATE = "tls/cert.der"
@@ -15,9 +18,12 @@ KEY = "tls/key.der"
 RELEASED = "2026-11-21T00:00:00Z"  # moves with firmware.VERSION
 
 
-def wrap(sock, host, station):
+def wrap(sock, host, station, attempt=None):
     """`sock`, connected and not blocking, with TLS on it: the handshake goes on in what is read
     and written, and fails there with OSError. Raises OSError or ValueError for the files.
+
+    `attempt` counts those of the line that failed: each time it is another root's turn; None:
+    that of the line's last. `station.root` is the one that was taken, see firmware.access.roots.
     """
     import ssl
 
@@ -25,7 +31,12 @@ def wrap(sock, host, station):
     gc.collect()  # TLS takes its 30 kB in a few large pieces
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.verify_mode = ssl.CERT_REQUIRED
-    ca = _read(CA)
+    roots = borrow("firmware.access.roots")
+    if attempt is not None:
+        slots = roots.trusted(station.board.store)
+        station.root = slots[attempt % len(slots)]
+    kept = roots.stored(station.board.store).get(getattr(station, "root", 0))
+    ca = kept[2] if kept else _read(CA)
     if ca is None:
         raise OSError("%s: no such file; send it with `pile.py provision --ca`" % CA)
     context.load_verify_locations(cadata=ca)

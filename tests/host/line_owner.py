@@ -46,6 +46,15 @@ class Station:
 
         name_servers = list
 
+        class store:
+            @staticmethod
+            def load(name):
+                try:
+                    with open(name, "rb") as file:
+                        return file.read()
+                except OSError:
+                    return None
+
         class log:
             @staticmethod
             def record(what, up, broker, step, why):

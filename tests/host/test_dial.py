@@ -10,6 +10,7 @@ import struct
 import subprocess
 import sys
 import threading
+import zlib
 
 import pytest
 
@@ -170,6 +171,39 @@ async def secured(authority, folder, *names, own=None, more="", trusts=True, **d
 def test_tls(authority, tmp_path):
     async def run():
         async with secured(authority, tmp_path, "localhost") as it:
+            await it.says("acked 50", 0)
+
+    asyncio.run(run())
+
+
+def _installed(authority, folder):
+    # As the backend's InstallCertificate leaves it, see firmware/access/roots.py.
+    folder.mkdir(exist_ok=True)
+    made = authority.issue(folder / "installed", "CP-1")
+    data = struct.pack("<BI", 0, 1) + (made / "ca.der").read_bytes()
+    (folder / "root.1").write_bytes(data + struct.pack("<I", zlib.crc32(data)))
+
+
+def test_a_root_that_was_installed_is_trusted(authority, tmp_path):
+    from tests.host.certificates import Authority
+
+    async def run():
+        _installed(authority, tmp_path)
+        async with secured(authority, tmp_path, "localhost", own=Authority()) as it:
+            await it.says("acked 50", 0)
+            assert not any(line.startswith("closed") for line in it.said)
+
+    asyncio.run(run())
+
+
+def test_a_root_that_does_not_work_cuts_nothing_off(authority, tmp_path):
+    from tests.host.certificates import Authority
+
+    async def run():
+        _installed(Authority(), tmp_path)
+        async with secured(authority, tmp_path, "localhost") as it:
+            said = await it.says("closed", 0)
+            assert " tls " in said and "not correctly signed" in said
             await it.says("acked 50", 0)
 
     asyncio.run(run())
