@@ -28,6 +28,7 @@ _KEPT = "<QIQIBQIhI"
 _TARIFF = const(7)
 _DRIVERS = const(1)
 _CHARGING = const(2)
+_UNKNOWN = const(255)  # the state of one that is gone on with, until its vehicle was seen
 _STEP_MS = const(60000)
 _RISING_MS = const(5000)  # once it charges: the power that it is judged by comes slowly
 _OLD = const(32)  # records since the tariff's
@@ -104,7 +105,9 @@ class Budget:
         self._due_ms = 0
 
     def tick(self, session):
-        """Once a second while there is a transaction."""
+        """Once a second; nothing happens before there is a transaction."""
+        if not session.tx or session._state == _UNKNOWN:
+            return
         most_mwh, most_s, most = self.limits
         mwh = session.energy_mwh
         if most_mwh and mwh >= most_mwh:

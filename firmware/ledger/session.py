@@ -219,8 +219,6 @@ class Session:
     def _second(self, now_ms):
         mwh = self.register.update()
         if self.tx and self._state != _UNKNOWN:
-            if self.budget:
-                self.budget.tick(self)
             sampled = diff(now_ms, self._sampled_ms) >= self._sample_ms
             clock = 0
             if self._aligned_ms and self.wall.is_set:
@@ -237,6 +235,8 @@ class Session:
             self.keep()
             if self._kept_ms != now_ms:
                 _bounds().unkept(self)
+        if self.budget:
+            self.budget.tick(self)  # last: it may want for memory
 
     def event(self, kind, trigger, read=False, rest=""):
         """Keep an event of the transaction, and then where it stands. Raises OSError for a Started

@@ -566,6 +566,26 @@ def test_a_tariff_is_needed_as_long_as_the_cell_names_its_record():
     assert session.needs() > first
 
 
+def test_what_cannot_be_reckoned_for_want_of_memory_is_kept_and_reckoned_later():
+    trace, station = simulate(20000, charging(_set(500)))
+    board = station.board
+    session = station.sessions[0]
+    tick = session.budget.tick
+
+    def fails(session):
+        raise MemoryError()
+
+    session.budget.tick = fails
+    board._simulate(station, 60000000)
+    # 2 Wh a second, kept every 10 s
+    assert board.plant.energy_mwh() - session._kept_mwh < 24000
+    session.budget.tick = tick
+    board.plant.unplug()
+    board._simulate(station, 70000000)
+    cost, usage = _cost(_ended(trace))
+    assert usage["energy"] > 110 and abs(cost - usage["energy"] / 1000) < 0.000001
+
+
 def test_a_lost_tariff_ends_what_cannot_be_billed():
     trace, station = simulate(20000, charging(_set(500)), settings(after_power_cut="resume"))
     board = station.board
