@@ -68,6 +68,27 @@ GOOD = [
     [2, "1", "GetTariffs", {"evseId": 0}],
     [2, "1", "ClearTariffs", {"tariffIds": ["T0", "T1"]}],
     [2, "1", "ChangeTransactionTariff", {"transactionId": "#t#", "tariff": TARIFF}],
+    [2, "1", "ChangeAvailability", {"operationalStatus": "Inoperative", "evse": {"id": 2}}],
+    [2, "1", "ChangeAvailability", {"operationalStatus": "Operative"}],
+    [2, "1", "UnlockConnector", {"evseId": 2, "connectorId": 1}],
+    [2, "1", "GetTransactionStatus", {"transactionId": "#t#"}],
+    [2, "1", "SetChargingProfile", {"evseId": 1, "chargingProfile": {
+        "id": 5, "stackLevel": 1, "chargingProfilePurpose": "TxProfile",
+        "chargingProfileKind": "Relative", "transactionId": "#t#", "chargingSchedule": [{
+            "id": 1, "chargingRateUnit": "A", "duration": 3600, "chargingSchedulePeriod": [
+                {"startPeriod": 0, "limit": 10.0}, {"startPeriod": 60, "limit": 16}]}]}}],
+    [2, "1", "ClearChargingProfile", {"chargingProfileId": 5}],
+    [2, "1", "GetCompositeSchedule", {"duration": 600, "evseId": 1}],
+    [2, "1", "SetVariableMonitoring", {"setMonitoringData": [{
+        "value": 5.5, "type": "UpperThreshold", "severity": 5,
+        "component": {"name": "EVSE", "evse": {"id": 1}}, "variable": {"name": "Power"}}]}],
+    [2, "1", "ClearVariableMonitoring", {"id": [1]}],
+    [2, "1", "CustomerInformation", {"requestId": 9, "report": True, "clear": True,
+                                     "customerIdentifier": "x", "idToken": CARD}],
+    [2, "1", "InstallCertificate", {"certificateType": "CSMSRootCertificate", "certificate": (
+        "-----BEGIN CERTIFICATE-----\nMIIBFTCBu6ADAgECAgQK3Mr+\n-----END CERTIFICATE-----\n")}],
+    [2, "1", "GetLog", {"logType": "SecurityLog", "requestId": 3, "log": {
+        "remoteLocation": "ftp://192.0.2.1/x", "latestTimestamp": LATER}}],
     [3, "#Heartbeat#", {"currentTime": LATER}],
     [3, "#BootNotification#", {"currentTime": LATER, "interval": 30, "status": "Pending"}],
     [3, "#Authorize#", {"idTokenInfo": {"status": "Accepted", "groupIdToken": CARD}}],
