@@ -157,8 +157,7 @@ def install(backend, data, fresh=True):
     except profile.ProfileError as error:
         return _rejected(error.reason, str(error)[:1024])
     except OSError as error:
-        backend.doorman.record("error", problem="charging profiles: %r" % error)
-        return _rejected("NotKept")
+        return _not_kept(backend, "Rejected", error)
     return {"status": "Accepted"}
 
 
@@ -181,8 +180,7 @@ def _clear(backend, payload, fresh):
     try:
         backend.doorman.station.profiles.change(composite, gone)
     except OSError as error:
-        backend.doorman.record("error", problem="charging profiles: %r" % error)
-        return _told("Unknown", "NotKept")
+        return _not_kept(backend, "Unknown", error)
     return {"status": "Accepted"}
 
 
@@ -203,6 +201,12 @@ def _kept(backend):
 
 def _service(station):
     return station.profiles or borrow("firmware.energy.profiles").Profiles(station)
+
+
+def _not_kept(backend, status, error):
+    if error.args:
+        backend.doorman.record("error", problem="charging profiles: %r" % error)
+    return _told(status, "NotKept")
 
 
 def _rejected(reason, text=""):
