@@ -95,6 +95,8 @@ def decode(payload):
     message_id = _early_id(payload)
     try:
         text = str(payload, "utf-8")
+        if _has_surrogate(payload):
+            raise ValueError
     except ValueError:
         raise Bad("encoding", "RpcFrameworkError", "expected UTF-8", message_id)
     kind, description = wrong(payload) or ("", "")
@@ -130,6 +132,16 @@ def _is(found, kinds):
 
 def _frame(code, description, message_id="-1"):
     return Bad("frame", code, description, message_id)
+
+
+def _has_surrogate(data):
+    # Half a character of UTF-16, which is none in UTF-8, and which MicroPython takes.
+    at = data.find(b"\xed")
+    while at >= 0:
+        if data[at + 1] >= 0xA0:
+            return True
+        at = data.find(b"\xed", at + 1)
+    return False
 
 
 def _early_id(data):

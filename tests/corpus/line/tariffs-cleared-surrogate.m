@@ -1,0 +1,1 @@
+[2,"f894105962","ClearTariffs",{"tariffIds":["T0","í¿¿í €"]}]
