@@ -13,12 +13,15 @@ import socket
 
 from micropython import const
 
-from firmware import let_go
+from firmware import borrow, let_go
 from firmware.ticks import add, diff
 from firmware.uplink.line import reader
 
 _CONNECT_MS = const(10000)
 _PAUSE_MS = const(5)  # between two looks
+_PAUSE_EVENT_MS = const(3600000)  # between two security events
+# What TLS says of a certificate that it does not take, in words or not.
+_UNTRUSTED = ("signed by", "Common Name", "validity", "X509", "9984")
 _WAIT_MS = const(200)
 _IPPROTO_TCP = const(6)  # numbers, since not every port names them
 _TCP_NODELAY = const(1)
@@ -66,6 +69,17 @@ def failed(station, route, why):
         route["told"] = told
         record = station.board.log.record
         record("line", up=False, broker=broker, step=route["step"], why=why)
+        if route["step"] == "tls" and any(word in why for word in _UNTRUSTED):
+            _tell(station, route, "%s: %s" % (broker, why))
+
+
+def _tell(station, route, detail):
+    # Whoever looks after security hears of a broker that is none of ours, once an hour.
+    uptime_ms = station.wall.uptime_ms
+    if "event_ms" not in route or uptime_ms - route["event_ms"] >= _PAUSE_EVENT_MS:
+        route["event_ms"] = uptime_ms
+        report = borrow("firmware.access.report")
+        report.security(station.cards, "InvalidCentralSystemCertificate", detail)
 
 
 async def _addresses(route, host, port, servers, ticks_ms):

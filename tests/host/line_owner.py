@@ -35,8 +35,11 @@ class Station:
     config = {"broker": brokers, "tls": "tls" in sys.argv, "dns": ""}
     closed = bool
 
+    cards = None
+
     class wall:
         is_set = False
+        uptime_ms = 0
 
     class board:
         stalls = False

@@ -224,3 +224,25 @@ def test_a_file_that_is_no_certificate():
     good = der.of_pem(ROOT)
     for data in (b"", b"0", good[:-1], good + b"0", b"\x31" + good[1:], bytes(500)):
         raises(ValueError, der.read, data)
+
+
+def test_a_broker_that_is_not_to_be_trusted_is_told_of():
+    dial = borrow("firmware.uplink.dial")
+    _, station = simulate(3000, [])
+    first = station.journal.next
+    route = {"turn": 0, "step": "tls"}
+    for why in (
+        "closed by the broker",
+        "The certificate is not correctly signed by the trusted CA",
+        "The certificate validity has expired",  # within the hour
+    ):
+        dial.failed(station, route, why)
+    route["step"] = "connect"
+    dial.failed(station, route, "ECONNREFUSED")
+    assert station.journal.next == first + 1
+    record = station.journal.read(first)
+    assert b"InvalidCentralSystemCertificate\n127.0.0.1:1883: The certificate is not" in record
+    station.wall.uptime_ms += 3600000
+    route["step"] = "tls"
+    dial.failed(station, route, "(-9984, 'X509')")
+    assert station.journal.next == first + 2
