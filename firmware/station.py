@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from firmware.uplink.backend import Backend
     from hal.roles import Board
 
-_MAIN_LOOP_MS = 20
-
 
 class Station:
     """A pile: `board` has its hardware, `config` comes from `firmware.config.load`.
@@ -187,4 +185,5 @@ class Station:
             self.tick(ticks_ms())
             if self.config["broker"] and (mover is None or mover.done()):
                 mover = asyncio.create_task(line.move(self.backend.link, self, ticks_ms))
-            await asyncio.sleep_ms(_MAIN_LOOP_MS)
+            # 20 ms, less while the journal goes out.
+            await asyncio.sleep_ms(self.backend.outbox.pause_ms)

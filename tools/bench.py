@@ -14,7 +14,7 @@ from pathlib import Path
 REPO = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(REPO))
 
-from tools import bench_access, bench_open, bench_tick, bench_wear  # noqa: E402
+from tools import bench_access, bench_line, bench_open, bench_tick, bench_wear  # noqa: E402
 
 
 def micropython():
@@ -31,6 +31,13 @@ def uplink():
     if mosquitto() is None:
         return None
     return importlib.import_module("tools.bench_uplink").measure(micropython(), mosquitto())
+
+
+def line():
+    """The whole persistent outbox against umqtt's own publish, over a long line."""
+    if mosquitto() is None:
+        return None
+    return bench_line.measure(micropython(), mosquitto())
 
 
 def size():
@@ -95,9 +102,10 @@ def wear():
 
 
 # What goes under its name into bench.json; None where something is missing.
-PARTS = (uplink, size, sim, open_ms, tick, wear, access)
+PARTS = (uplink, line, size, sim, open_ms, tick, wear, access)
 # What of a part's results misses a bar, in words.
 MISSES = {
+    "line": bench_line.misses,
     "open_ms": bench_open.misses,
     "wear": bench_wear.misses,
     "access": bench_access.misses,

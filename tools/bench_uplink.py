@@ -22,17 +22,24 @@ COUNTS = {("delayed", "link"): 1000, ("delayed", "umqtt"): 50}
 COUNTS |= {("loopback", "link"): 20000, ("loopback", "umqtt"): 10000}
 
 
-@contextlib.contextmanager
-def broker(mosquitto):
-    """A mosquitto of our own on a free port of the loopback interface; yields the port."""
+def free_port():
+    """A port of the loopback interface that nobody listens at."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+        return probe.getsockname()[1]
+
+
+@contextlib.contextmanager
+def broker(mosquitto, more=""):
+    """A mosquitto of our own on a free port of the loopback interface, with `more` in its
+    configuration; yields the port.
+    """
+    port = free_port()
     with tempfile.TemporaryDirectory() as directory:
         conf = Path(directory, "mosquitto.conf")
         conf.write_text(
             f"listener {port} 127.0.0.1\n"
-            "allow_anonymous true\nset_tcp_nodelay true\nlog_type error\n"
+            "allow_anonymous true\nset_tcp_nodelay true\nlog_type error\n" + more
         )
         process = subprocess.Popen([mosquitto, "-c", str(conf)])
         try:

@@ -14,10 +14,13 @@ from firmware import borrow
 from firmware.ticks import diff
 from firmware.uplink.ocpp import CALL, encode
 
-_OUTSTANDING = const(16)  # CALLs of the journal without an answer at a time
+_OUTSTANDING = const(32)  # CALLs of the journal without an answer at a time
 _MOST = const(16)  # others that wait or have no answer
 _AT_ONCE = const(4)  # messages made in one turn: each takes some 20 ms
 _LOOKS = const(16)  # records looked at in one turn: each takes a ms
+_PAUSE_MS = const(20)  # between two turns
+_SOON_MS = const(5)  # while answers come in, and more can go out
+_LATELY_MS = const(500)
 _ANSWER_MS = const(30000)  # without an answer by then the CALL is sent again
 _RETRY_MS = const(1000)  # after the first CALLERROR; twice that after the second
 _TRIES = const(3)  # CALLERRORs that a CALL of the journal may get
@@ -53,6 +56,8 @@ class Outbox:
         self._cursor = journal.first  # the first record that was not looked at
         self._count = 0
         self._now_ms = 0
+        self._sent_ms = 0  # when something of the journal was, last
+        self.pause_ms = _PAUSE_MS  # to the next turn
 
     @property
     def owes(self):
@@ -87,6 +92,7 @@ class Outbox:
         nothing but this action.
         """
         self._now_ms = now_ms
+        self.pause_ms = _PAUSE_MS
         for call in self._calls[:]:
             action, build, argument, _ = call.what
             if only and action != only:
@@ -107,6 +113,8 @@ class Outbox:
         events = None
         left = _AT_ONCE
         looks = _LOOKS
+        if diff(now_ms, self._sent_ms) < _LATELY_MS:
+            self.pause_ms = _SOON_MS
         held = []  # transactions of which one was refused
         i = 0
         while left and looks:
@@ -148,6 +156,8 @@ class Outbox:
                 return
             if not self._send(call, self._id(call), action, payload, publish):
                 return
+            self._sent_ms = now_ms
+        self.pause_ms = 0
 
     def _id(self, call):
         return "%s-%d" % (self._journal.id, call.key)
@@ -212,4 +222,3 @@ class Outbox:
         on_result = call.what[3]
         if on_result:
             on_result(payload)
-

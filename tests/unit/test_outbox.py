@@ -63,13 +63,46 @@ def test_pipelined_in_order_and_bounded():
     outbox, line = _outbox(40)
     outbox.tick(0, line.publish)
     assert _seqs(line) == list(range(4))  # a turn of the main loop is short
-    _ticks(outbox, line, 0)
-    assert _seqs(line) == list(range(16))
+    _ticks(outbox, line, 0, 8)
+    assert _seqs(line) == list(range(32))
     for i in range(1, 5):
         outbox.result("j1-%d" % i, {})
     _ticks(outbox, line, 20)
-    assert _seqs(line) == list(range(20))
+    assert _seqs(line) == list(range(36))
     assert line.answers == [(7, {})] * 4
+
+
+def test_the_next_turn_comes_sooner_while_the_journal_goes_out():
+    outbox, line = _outbox(38)
+    assert outbox.pause_ms == 20
+    found = []
+    for _ in range(9):
+        outbox.tick(1000, line.publish)
+        found.append(outbox.pause_ms)
+    assert found == [0] * 8 + [5]  # 32 are without an answer, which may come soon
+    outbox.tick(1499, line.publish)
+    assert outbox.pause_ms == 5
+    outbox.tick(1500, line.publish)
+    assert outbox.pause_ms == 20  # nobody answers
+    outbox.result("j1-1", {})
+    line.open = False
+    outbox.tick(1520, line.publish)
+    assert outbox.pause_ms == 20  # the line takes none
+    outbox.tick(1540, line.publish, "BootNotification")
+    assert outbox.pause_ms == 20
+    line.open = True
+    for i in range(2, 40):
+        outbox.tick(1560, line.publish)
+        outbox.result("j1-%d" % i, {})
+    outbox.tick(1580, line.publish)
+    assert outbox.pause_ms == 20 and not outbox.owes
+    outbox, line = _outbox(0)
+    for _ in range(20):
+        outbox._journal.append(bytes((2,)) + bytes(30))
+    outbox.tick(1000, line.publish)
+    assert outbox.pause_ms == 0  # only so many records are looked at in a turn
+    outbox.tick(1000, line.publish)
+    assert outbox.pause_ms == 20
 
 
 def test_the_journal_may_let_go_of_what_was_answered_only():
@@ -213,11 +246,11 @@ def test_it_is_bounded_and_refuses_what_is_more():
     line.open = False
     for i in range(20):
         assert outbox.add("Heartbeat", lambda _: {}) == (i < 16)
-    _ticks(outbox, line, 0)
-    assert len(outbox._calls) == 16 and len(outbox._kept) <= 16
+    _ticks(outbox, line, 0, 10)
+    assert len(outbox._calls) == 16 and len(outbox._kept) <= 32
     line.open = True
-    _ticks(outbox, line, 20)
-    assert len(line.taken) == 32
+    _ticks(outbox, line, 20, 10)
+    assert len(line.taken) == 48
 
 
 def test_a_line_that_takes_nothing_loses_nothing():
