@@ -53,6 +53,7 @@ class Modem:
         self._step = _PAUSE
         self._until_ms = _BOOT_MS
         self._since_ms = None
+        self._now_ms = 0
         self._heard = b""
         self._failures = 0
 
@@ -60,11 +61,22 @@ class Modem:
         """Whether there is an address."""
         return self._step == _PPP and self._ppp.isconnected()
 
+    def rejoin(self, anew):
+        """Hang up, and dial again; `anew`: with a modem that was off."""
+        if self._step == _PPP:
+            self._hang_up()
+        if anew:
+            self._failures = _FAILURES - 1
+        if anew or self._step == _PPP:
+            self._failed(self._now_ms)
+
     def tick(self, now_ms):
         """See roles.Device."""
+        self._now_ms = now_ms
         if self._since_ms is None:
             self._since_ms = now_ms
-        late = ticks_diff(now_ms, self._since_ms) >= self._until_ms
+        waited_ms = ticks_diff(now_ms, self._since_ms)
+        late = waited_ms >= self._until_ms
         if self._step == _PPP:
             self._ppp.poll()
             if self._ppp.isconnected():
@@ -74,7 +86,7 @@ class Modem:
                 self._hang_up()
                 self._failed(now_ms)
         elif self._step == _PAUSE:
-            if self._power:
+            if self._power and waited_ms >= _OFF_MS:
                 self._power(1)
             if late:
                 self._heard = b""

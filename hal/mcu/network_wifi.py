@@ -21,16 +21,26 @@ class Wifi:
     def __init__(self, secret):
         self._ssid = secret.get("ssid")
         self._password = secret.get("password")
-        self._tried_ms = None
         self._wlan = network.WLAN(network.WLAN.IF_STA)
-        if self._ssid:
-            self._wlan.active(True)  # takes a second on RP2040, whose radio loads its firmware
-            # Asleep between beacons it would answer 100 ms later.
-            self._wlan.config(pm=network.WLAN.PM_NONE)
+        self.rejoin(True)
 
     def up(self):
         """Whether there is an address."""
         return self._wlan.isconnected()
+
+    def rejoin(self, anew):
+        """Leave the network, which `tick` joins again; `anew`: by a radio that was off, which
+        takes a second. Raises OSError.
+        """
+        if self._ssid:
+            self._tried_ms = None
+            if anew:
+                self._wlan.active(False)
+                self._wlan.active(True)  # an RP2040's radio loads its firmware
+                # Asleep between beacons it would answer 100 ms later.
+                self._wlan.config(pm=network.WLAN.PM_NONE)
+            else:
+                self._wlan.disconnect()
 
     def tick(self, now_ms):
         """See roles.Device. Connecting goes on in the background."""

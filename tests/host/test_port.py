@@ -224,6 +224,25 @@ def test_wifi_connects_and_connects_again(secrets):
     assert [entry for entry in link._wlan.log if entry[0] == "connect"] == connects * 3
 
 
+def test_wifi_joins_again_when_nothing_passes(secrets):
+    link = wifi()
+    link.tick(1000)
+    link._wlan.connected = True
+    link.tick(2000)
+    del link._wlan.log[:]
+    link.rejoin(False)
+    assert link._wlan.log == [("disconnect",)]
+    link._wlan.connected = False
+    link.tick(2020)  # at once
+    assert link._wlan.log[1:] == [("disconnect",), ("connect", "depot", "p")]
+    del link._wlan.log[:]
+    link.rejoin(True)
+    link.tick(2040)
+    begun = [("active", False), ("active", True), ("config", {"pm": 0})]
+    assert link._wlan.log[:3] == begun
+    assert link._wlan.log[-1] == ("connect", "depot", "p")
+
+
 def test_wifi_without_a_name_stays_off(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for text in (None, "{}", "nonsense", "[]", "5"):
@@ -231,6 +250,7 @@ def test_wifi_without_a_name_stays_off(tmp_path, monkeypatch):
             (tmp_path / "config.json").write_text(text)
         link = wifi()
         link.tick(0)
+        link.rejoin(True)
         assert link._wlan.log == [] and not link.up()
 
 
@@ -350,6 +370,40 @@ def test_a_modem_that_refuses_is_switched_off_for_a_while(modem, answer):
     assert modem.heard.count(b"ATD*99#\r") >= 3 and modem.ppp == []
     assert 0 in levels or modem.chip.log.count(("level", 9, 0)) >= 1
     assert modem.chip.log[-1] != ("level", 9, 0) or levels[-1] == 0
+
+
+def test_a_modem_is_off_for_five_seconds_and_boots_before_it_is_dialled(modem):
+    modem.answers[b"ATD*99#\r"] = b"ERROR\r\n"
+    while modem.chip.pins[9]:
+        pass_ms(modem, 20)
+    dialled = modem.heard.count(b"ATD*99#\r")
+    began_ms = modem.now_ms
+    while not modem.chip.pins[9]:
+        pass_ms(modem, 20)
+    assert 5000 <= modem.now_ms - began_ms <= 5020
+    while modem.heard.count(b"ATD*99#\r") == dialled:
+        pass_ms(modem, 20)
+    assert modem.now_ms - began_ms >= 20000
+
+
+@pytest.mark.parametrize("anew", [False, True])
+def test_a_line_on_which_nothing_passes_is_dialled_again(modem, anew):
+    modem.connected = True
+    pass_ms(modem, 30000)
+    modem.link.rejoin(anew)
+    assert modem.ppp[0].log[1:] == [("disconnect",), ("released",)] and not modem.link.up()
+    assert modem.chip.pins[9] == (not anew)
+    pass_ms(modem, 4900)
+    assert modem.chip.pins[9] == (not anew)
+    pass_ms(modem, 30000)
+    assert modem.chip.pins[9] == 1 and modem.link.up() and len(modem.ppp) == 2
+
+
+def test_a_modem_that_is_being_dialled_is_let_do_so(modem):
+    pass_ms(modem, 16000)
+    step = modem.link._step
+    modem.link.rejoin(False)
+    assert modem.link._step == step
 
 
 # --- Ethernet ---
