@@ -2,8 +2,14 @@
 that only, see firmware.let_go.
 
 What must be known from one time to the next is in `route`: "turn", how many brokers have failed;
-"step", how far the last attempt came: name, connect, tls, mqtt, "" once the session was up;
-"told", what was said about the last failure; "hosts", the last address of each.
+"step", how far the last attempt came: name, connect, tls, mqtt, "" once the session has held;
+"told", what was said about the last failure of each broker since; "hosts", the last address of
+each; "dead", how many attempts on end have reached nobody.
+
+**The radio.** It may say that it has joined while nothing passes. So after every _REJOIN attempts
+that nobody answered, no name server, no broker, not even with a refusal, it is to join again; from
+_ANEW on it is switched off before, once no contactor is closed: that takes a second. The pile is
+never reset for that.
 """
 
 import asyncio
@@ -23,6 +29,9 @@ _PAUSE_EVENT_MS = const(3600000)  # between two security events
 # What TLS says of a certificate that it does not take, in words or not.
 _UNTRUSTED = ("signed by", "Common Name", "validity", "X509", "9984")
 _WAIT_MS = const(200)
+_REJOIN = const(6)  # attempts; with back-off and time-outs two to four minutes
+_ANEW = const(18)
+_ANSWERS = ("ECONNREFUSED", "no such host", "no host name", "no IPv4 address", "its answer is")
 _IPPROTO_TCP = const(6)  # numbers, since not every port names them
 _TCP_NODELAY = const(1)
 
@@ -32,6 +41,9 @@ async def dial(station, route, ticks_ms):
     ImportError where the image has no TLS.
     """
     config = station.config
+    if not route.get("step"):
+        route["told"] = {}
+        route["dead"] = 0
     route["step"] = "name"
     # The arithmetic of a handshake holds up an ESP32's safety tick.
     while config["tls"] and station.board.stalls and station.closed():
@@ -59,18 +71,30 @@ async def dial(station, route, ticks_ms):
 
 
 def failed(station, route, why):
-    """An attempt came to nothing: `why`. The next broker's turn; each reason is told once."""
+    """An attempt came to nothing, or its session did not hold: `why`. The next broker's turn. Each
+    reason is told once, and the radio looked after.
+    """
     brokers = station.config["broker"].split(",")
     broker = brokers[route["turn"] % len(brokers)].strip()
     route["turn"] += 1
+    step = route["step"]
     why = " ".join(why.split())  # TLS puts each reason on a line
-    told = broker, route["step"], why
-    if told != route.get("told"):
-        route["told"] = told
-        record = station.board.log.record
-        record("line", up=False, broker=broker, step=route["step"], why=why)
-        if route["step"] == "tls" and any(word in why for word in _UNTRUSTED):
+    record = station.board.log.record
+    if route["told"].get(broker) != (step, why):
+        route["told"][broker] = step, why
+        record("line", up=False, broker=broker, step=step, why=why)
+        if step == "tls" and any(word in why for word in _UNTRUSTED):
             _tell(station, route, "%s: %s" % (broker, why))
+    if step not in ("name", "connect") or any(words in why for words in _ANSWERS):
+        route["dead"] = 0
+        return
+    route["dead"] += 1
+    if route["dead"] % _REJOIN == 0:
+        anew = route["dead"] >= _ANEW and not station.closed()
+        for device in station.board.devices:
+            if hasattr(device, "rejoin"):
+                record("radio", anew=anew)
+                device.rejoin(anew)
 
 
 def _tell(station, route, detail):

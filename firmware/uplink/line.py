@@ -5,7 +5,7 @@ import errno
 
 from micropython import const
 
-from firmware import let_go
+from firmware import borrow
 from firmware.uplink.link import CLOSE, OPEN
 
 _CHUNK = const(512)  # bytes read at a time: bounds the work between two turns of the other tasks
@@ -27,7 +27,7 @@ async def move(link, station, ticks_ms):
             continue
         sock = None
         try:
-            sock = await _dial().dial(station, route, ticks_ms)
+            sock = await borrow("firmware.uplink.dial").dial(station, route, ticks_ms)
             why = await _carry(link, route, sock, chunk, ticks_ms)
         except Exception as e:  # also from an owner's callback: the line lives on, and says why
             why = "%s: %s" % (type(e).__name__, e)
@@ -37,17 +37,9 @@ async def move(link, station, ticks_ms):
         try:
             link.closed(why, ticks_ms())
             if route["step"]:
-                _dial().failed(station, route, link.why)
+                borrow("firmware.uplink.dial").failed(station, route, link.why)
         except Exception:  # from on_down
             pass
-
-
-def _dial():
-    try:
-        from firmware.uplink import dial
-    finally:
-        let_go("firmware.uplink.dial")
-    return dial
 
 
 async def _carry(link, route, sock, chunk, ticks_ms):
@@ -65,7 +57,7 @@ async def _carry(link, route, sock, chunk, ticks_ms):
             moved = True
             link.feed(chunk[:n], ticks_ms())
             # Nobody says when the handshake of TLS is over.
-            route["step"] = "" if link.up else "mqtt"
+            route["step"] = "" if link.held else "mqtt"
         link.tick(ticks_ms())
         if link.wants == CLOSE:
             return link.why

@@ -8,7 +8,7 @@ time-outs, back-off.
 import umqtt.simple as umqtt
 from micropython import const
 
-from firmware import let_go
+from firmware import borrow
 from firmware.ticks import add, diff
 
 TYPE_CHECKING = False
@@ -118,11 +118,7 @@ class Link(umqtt.MQTTClient):
         if user is not None:
             user = user.encode()
             password = (password or "").encode()
-        try:
-            from firmware.uplink import fits
-        finally:
-            let_go("firmware.uplink.fits")
-        fits.check(station_id, topic, keepalive_s, user, password)
+        borrow("firmware.uplink.fits").check(station_id, topic, keepalive_s, user, password)
         super().__init__(station_id.encode(), None, 1, user, password, keepalive_s)
         self.sock = _Wire(max(out_bytes, 1024))
         self._up_topic = (topic + "up").encode()
@@ -135,6 +131,7 @@ class Link(umqtt.MQTTClient):
         self.on_acked: "Callable" = _ignore
         self.on_message: "Callable" = _ignore
         self.up = False
+        self.held = False  # the session has been up for so long that it counts as good
         self.session_present = False
         self.why = ""  # the last connection's end
         self.max_payload = len(self.sock.out) - _RESERVE - _OVERHEAD - len(self._up_topic)  # bytes
@@ -148,6 +145,7 @@ class Link(umqtt.MQTTClient):
         self._pinged = False
         self._now_ms = self._deadline_ms = self._puback_ms = self._stable_ms = 0
         self._backoff_ms = _FIRST_MS
+        self._since_ms = 0  # when the last attempt was begun, or a good session ended
         self._random = 1
         for c in self.client_id:
             self._random = (self._random * 5777 + c) % 65537  # spreads neighbours, within 30 bits
@@ -179,7 +177,10 @@ class Link(umqtt.MQTTClient):
         # From half to all of the back-off, so that a thousand stations do not come back as one.
         self._random = (self._random * 75 + 74) % 65537
         half = self._backoff_ms >> 1
-        self._deadline_ms = add(now_ms, half + half * self._random // 65537)
+        wait_ms = half + half * self._random // 65537
+        # From when it was begun on: a line that hangs shall not cost its time-outs besides.
+        spent_ms = diff(now_ms, self._since_ms or now_ms)
+        self._deadline_ms = add(now_ms, max(wait_ms - spent_ms, wait_ms >> 2))
         self._backoff_ms = min(2 * self._backoff_ms, _LONGEST_MS)
         self._state = _WAIT
 
@@ -235,6 +236,7 @@ class Link(umqtt.MQTTClient):
         if diff(now_ms, self._deadline_ms) >= 0:
             if state == _WAIT:
                 self._state = _DIAL
+                self._since_ms = now_ms
             elif state != _UP:
                 self._drop("no CONNACK" if state == _GREET else "no SUBACK")
             elif self._pinged:
@@ -247,7 +249,8 @@ class Link(umqtt.MQTTClient):
                 self._deadline_ms = add(now_ms, _ANSWER_MS)
         if self._flight and diff(now_ms, self._puback_ms) >= 0:
             self._drop("no PUBACK")
-        if self.up and self._backoff_ms > _FIRST_MS and diff(now_ms, self._stable_ms) >= 0:
+        if self.up and not self.held and diff(now_ms, self._stable_ms) >= 0:
+            self.held = True
             self._backoff_ms = _FIRST_MS
 
     def _encode(self, method, *args):
@@ -287,8 +290,10 @@ class Link(umqtt.MQTTClient):
     def _drop(self, why):
         """Give the connection up; callbacks come last, when all is in order."""
         was_up = self.up
+        if self.held:
+            self._since_ms = self._now_ms
         self._state = _DROP
-        self.up = False
+        self.up = self.held = False
         self.why = why
         self._pinged = False
         self._flight.clear()

@@ -48,6 +48,7 @@ class Station:
             return "2999"
 
         name_servers = list
+        devices = ()
 
         class store:
             @staticmethod

@@ -16,7 +16,7 @@ import pytest
 
 from tests.host.conftest import broker, free_port
 from tests.host.test_line import pile
-from tools.host import pile_process
+from tools.host import mqtt, pile_process
 
 HOST = "broker.voltpile.test"
 
@@ -135,6 +135,42 @@ def test_brokers_in_turn(mosquitto):
             said = await it.says("closed", 0)
             assert " connect " in said
             await it.says("acked 20", 0)
+
+    asyncio.run(run())
+
+
+async def drops(reader, writer):
+    """A broker that takes the session and then ends it."""
+    with contextlib.suppress(asyncio.IncompleteReadError, OSError):
+        for answer in (b"\x20\2\0\0", b"\x90\3%b\1"):
+            _, _, body = await mqtt.read_packet(reader)
+            writer.write(answer.replace(b"%b", body[:2]))
+    writer.close()
+
+
+def test_a_broker_that_drops_each_session_has_its_turn_only(mosquitto):
+    async def run():
+        server = await asyncio.start_server(drops, "127.0.0.1", 0)
+        where = server.sockets[0].getsockname()
+        brokers = "127.0.0.1:%d, 127.0.0.1" % where[1]
+        async with pile(port_of(mosquitto), "micropython", brokers) as it:
+            said = await it.says("closed", 0)
+            assert "127.0.0.1:%d mqtt closed by the broker" % where[1] in said
+            await it.says("acked 20", 0)
+        server.close()
+
+    asyncio.run(run())
+
+
+def test_a_refusal_is_told_with_its_code():
+    port = free_port()
+    where = "127.0.0.1:%d" % port
+
+    async def run():
+        with broker("listener %d 127.0.0.1\nallow_anonymous false\n" % port, where):
+            async with pile(port) as it:
+                said = await it.says("closed", 0)
+                assert " mqtt refused by the broker, CONNACK code 5" in said
 
     asyncio.run(run())
 

@@ -485,7 +485,7 @@ def test_back_off_doubles_with_jitter_up_to_its_ceiling():
         owner.come_up()
         owner.wait(10000)
         link.closed("reset", owner.now)
-        owner.wait(14900)
+        owner.wait(4900)
         assert link.wants == IDLE, "a short session is no reason to hurry"
         owner.wait(15200)
         owner.come_up()
@@ -496,6 +496,36 @@ def test_back_off_doubles_with_jitter_up_to_its_ceiling():
         link.closed("reset", owner.now)
         owner.wait(1100)
         assert link.wants == OPEN
+
+
+def test_back_off_counts_from_where_the_attempt_began():
+    owner = Owner(1000)
+    link = owner.link
+    for _ in range(6):
+        owner.close_and_wait()
+    began = owner.now
+    for hangs_ms in (10000, 20000, 40000):
+        # Somewhere between 15 and 30 s after it was begun, and never at once.
+        while link.wants != OPEN:
+            owner.wait(10)
+        began = owner.now
+        owner.wait(hangs_ms)
+        link.closed("connection timed out", owner.now)
+        while link.wants != OPEN:
+            owner.wait(10)
+        least = max(15000, hangs_ms + 3750)
+        assert least <= diff(owner.now, began) <= max(30000, hangs_ms + 7500) + 20
+    # A session that was good: at once, but not all stations together.
+    owner.come_up()
+    for _ in range(4):
+        owner.wait(10000)
+        if owner.written():
+            owner.feed(PINGRESP)
+    began = owner.now
+    link.closed("reset", owner.now)
+    while link.wants != OPEN:
+        owner.wait(10)
+    assert 500 <= diff(owner.now, began) <= 1010
 
 
 def test_back_off_differs_between_stations():
