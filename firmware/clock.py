@@ -6,7 +6,7 @@ from struct import pack
 
 from micropython import const
 
-from firmware import let_go
+from firmware import borrow
 from firmware.ticks import diff
 
 DATED = const(4)  # a record's time is a Unix time, see firmware.ledger.events
@@ -69,11 +69,7 @@ class WallClock:
 
 def parse(text):
     """As firmware.date.parse, which is there for that only: dates come seldom."""
-    try:
-        from firmware import date
-    finally:
-        let_go("firmware.date")
-    return date.parse(text)
+    return borrow("firmware.date").parse(text)
 
 
 def render(unix_ms):

@@ -28,7 +28,7 @@ import struct
 
 from micropython import const
 
-from firmware import let_go
+from firmware import borrow
 from firmware.ticks import add, diff
 
 TYPE_CHECKING = const(False)
@@ -162,10 +162,7 @@ class Journal:
             pause_ms = _PAUSE_MS
             if (self.flash or self.room() < self.size // 2) and not self.closed():
                 if self.flash is None:
-                    from firmware.ledger import spill
-
-                    let_go("firmware.ledger.spill")
-                    self.flash = spill.Spill(self)
+                    self.flash = borrow("firmware.ledger.spill").Spill(self)
                 self.flash.work()
         self.again_ms = add(now_ms, pause_ms)
 

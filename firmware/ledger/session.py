@@ -18,7 +18,7 @@ from struct import pack
 
 from micropython import const
 
-from firmware import let_go
+from firmware import borrow
 from firmware.ticks import diff
 
 STARTED = const(0)
@@ -291,8 +291,4 @@ class Session:
 
 
 def _bounds():
-    try:
-        from firmware.ledger import bounds
-    finally:
-        let_go("firmware.ledger.bounds")
-    return bounds
+    return borrow("firmware.ledger.bounds")

@@ -53,7 +53,8 @@ def _quote(text):
             parts.append("\\u%04x" % (0xD800 | n - 0x10000 >> 10))
             n = 0xDC00 | n & 0x3FF
         if c in '"\\':
-            parts.append("\\" + c)
-        else:
-            parts.append(c if 31 < n < 127 else "\\u%04x" % n)
+            c = "\\" + c
+        elif not 31 < n < 127:
+            c = "\\u%04x" % n
+        parts.append(c)
     return '"%s"' % "".join(parts)
