@@ -4,8 +4,9 @@ What must arrive lies in the journal (records of the kinds 1 and 5, see firmware
 is read from there when it is sent; here is only what was sent and not answered yet. It is sent
 again under the same message id with the same content, also after a reboot; after _TRIES CALLERRORs
 it becomes a dead letter, a record of kind 4. While an event is being tried again nothing newer of
-its transaction goes out. Any other CALL is kept in memory, and may be dropped, and says so to
-whoever asked.
+its transaction goes out; nor once it was without an answer for _LATELY_MS: a backend that was away
+may have lost it. While nothing is answered one message goes out in that time, of each transaction
+the first. Any other CALL is kept in memory, and may be dropped, and says so to whoever asked.
 """
 
 from micropython import const
@@ -20,7 +21,7 @@ _AT_ONCE = const(4)  # messages made in one turn: each takes some 20 ms
 _LOOKS = const(16)  # records looked at in one turn: each takes a ms
 _PAUSE_MS = const(20)  # between two turns
 _SOON_MS = const(5)  # while answers come in, and more can go out
-_LATELY_MS = const(500)
+_LATELY_MS = const(2000)
 _ANSWER_MS = const(30000)  # without an answer by then the CALL is sent again
 _RETRY_MS = const(1000)  # after the first CALLERROR; twice that after the second
 _TRIES = const(3)  # CALLERRORs that a CALL of the journal may get
@@ -56,7 +57,8 @@ class Outbox:
         self._cursor = journal.first  # the first record that was not looked at
         self._count = 0
         self._now_ms = 0
-        self._sent_ms = 0  # when something of the journal was, last
+        self._answered_ms = 0  # when something was, last
+        self._sent_ms = 0  # and when something of the journal was
         self.pause_ms = _PAUSE_MS  # to the next turn
 
     @property
@@ -111,11 +113,16 @@ class Outbox:
     def _journaled(self, now_ms, publish):
         journal = self._journal
         events = None
-        left = _AT_ONCE
         looks = _LOOKS
-        if diff(now_ms, self._sent_ms) < _LATELY_MS:
+        quick = diff(now_ms, self._answered_ms) < _LATELY_MS
+        if quick:
+            left = _AT_ONCE
             self.pause_ms = _SOON_MS
-        held = []  # transactions of which one was refused
+        elif 0 <= diff(now_ms, self._sent_ms) < _LATELY_MS:
+            return
+        else:
+            left = 1
+        held = []  # transactions of which nothing newer may go
         i = 0
         while left and looks:
             if i < len(self._kept):
@@ -124,10 +131,10 @@ class Outbox:
                 waited_ms = diff(now_ms, call.sent_ms)
                 if call.group in held:
                     continue
-                if call.errors:
+                if call.errors or not quick or call.sent and waited_ms >= _LATELY_MS:
                     held.append(call.group)
-                    if not call.sent and waited_ms < _RETRY_MS * call.errors:
-                        continue
+                if call.errors and not call.sent and waited_ms < _RETRY_MS * call.errors:
+                    continue
                 if call.sent and waited_ms < _ANSWER_MS:
                     continue
                 record = journal.read(call.key)
@@ -157,7 +164,8 @@ class Outbox:
             if not self._send(call, self._id(call), action, payload, publish):
                 return
             self._sent_ms = now_ms
-        self.pause_ms = 0
+        if quick:
+            self.pause_ms = 0
 
     def _id(self, call):
         return "%s-%d" % (self._journal.id, call.key)
@@ -188,6 +196,7 @@ class Outbox:
                     self._record("backend", problem=problem)
                     payload = {} if kept else None
                 self._record("result", id=message_id, error=error)
+                self._answered_ms = self._now_ms
                 if not kept:
                     self._end(call, payload if error is None else None)
                 elif error is None:

@@ -57,7 +57,8 @@ class _Station:
 def test_each_reason_is_told_once_for_each_broker():
     station = _Station("a:1, b:2")
     station.fails("connect", "ECONNREFUSED", 10)
-    assert station.lines == [("a:1", "connect", "ECONNREFUSED"), ("b:2", "connect", "ECONNREFUSED")]
+    told = "connect", "ECONNREFUSED"
+    assert station.lines == [("a:1", *told), ("b:2", *told)]
     station.fails("mqtt", "no CONNACK", 2)
     assert station.lines[2:] == [("a:1", "mqtt", "no CONNACK"), ("b:2", "mqtt", "no CONNACK")]
 

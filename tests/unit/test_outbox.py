@@ -80,29 +80,78 @@ def test_the_next_turn_comes_sooner_while_the_journal_goes_out():
         outbox.tick(1000, line.publish)
         found.append(outbox.pause_ms)
     assert found == [0] * 8 + [5]  # 32 are without an answer, which may come soon
-    outbox.tick(1499, line.publish)
+    outbox.tick(1999, line.publish)
     assert outbox.pause_ms == 5
-    outbox.tick(1500, line.publish)
+    outbox.tick(2000, line.publish)
     assert outbox.pause_ms == 20  # nobody answers
     outbox.result("j1-1", {})
     line.open = False
-    outbox.tick(1520, line.publish)
-    assert outbox.pause_ms == 20  # the line takes none
-    outbox.tick(1540, line.publish, "BootNotification")
+    outbox.tick(2020, line.publish)
+    assert outbox.pause_ms == 5  # the line takes none
+    outbox.tick(2040, line.publish, "BootNotification")
     assert outbox.pause_ms == 20
     line.open = True
     for i in range(2, 40):
-        outbox.tick(1560, line.publish)
+        outbox.tick(2060, line.publish)
         outbox.result("j1-%d" % i, {})
-    outbox.tick(1580, line.publish)
+    outbox.tick(2080, line.publish)
     assert outbox.pause_ms == 20 and not outbox.owes
     outbox, line = _outbox(0)
     for _ in range(20):
         outbox._journal.append(bytes((2,)) + bytes(30))
     outbox.tick(1000, line.publish)
     assert outbox.pause_ms == 0  # only so many records are looked at in a turn
-    outbox.tick(1000, line.publish)
+    outbox.tick(9000, line.publish)
     assert outbox.pause_ms == 20
+
+
+def test_while_nobody_answers_one_goes_out_at_a_time_and_of_each_transaction_the_first():
+    # A backend that is away loses what the broker has for it; when it is back, the first comes
+    # first.
+    outbox, line = _outbox(2)
+    journal = outbox._journal
+    outbox.tick(0, line.publish)
+    assert _seqs(line) == [0, 1]
+    outbox.result("j1-1", {})
+    journal.append(record(2))
+    journal.append(record(0, 8))
+    journal.append(record(1, 8))
+    journal.append(record(0, 9))
+    for now_ms in range(2000, 30000, 20):
+        outbox.tick(now_ms, line.publish)
+        # 1 has no answer, nor has 0 of the others
+        assert _seqs(line) == [0, 1, 0] + [0] * (now_ms >= 4000)
+    outbox.tick(30000, line.publish)
+    assert _seqs(line)[4:] == [1]
+    outbox.result("j1-2", {})
+    outbox.tick(30020, line.publish)
+    assert _seqs(line)[5:] == [2]  # somebody is there: what may go does
+    outbox, line = _outbox(3)
+    outbox.tick(5000, line.publish)
+    assert _seqs(line) == [0]
+    outbox.line_lost()
+    outbox.tick(7000, line.publish)
+    assert _seqs(line) == [0, 0]
+    # Somebody is there again, who has not had the first.
+    outbox, line = _outbox(3)
+    outbox._journal.append(record(0, 8))
+    outbox.tick(5000, line.publish)
+    outbox.tick(7000, line.publish)
+    outbox.result("j1-4", {})
+    for now_ms in range(7020, 35000, 20):
+        outbox.tick(now_ms, line.publish)
+    assert _seqs(line) == [0, 0]
+    outbox.tick(35000, line.publish)
+    outbox.result("j1-1", {})
+    outbox.tick(35020, line.publish)
+    assert _seqs(line) == [0, 0, 0, 1, 2]
+    # Ticks wrap: after a week without a message nothing is held up.
+    outbox, line = _outbox(1)
+    outbox.tick(5000, line.publish)
+    outbox.result("j1-1", {})
+    outbox._journal.append(record(1))
+    outbox.tick(5000 + (1 << 29), line.publish)
+    assert _seqs(line) == [0, 1]
 
 
 def test_the_journal_may_let_go_of_what_was_answered_only():
@@ -173,6 +222,9 @@ def test_resent_when_no_answer_comes_also_across_the_wrap():
     outbox.tick((now + 29999) & 0x3FFFFFFF, line.publish)
     assert _seqs(line) == [0, 1]
     outbox.tick((now + 30000) & 0x3FFFFFFF, line.publish)
+    assert _seqs(line) == [0, 1, 0]
+    outbox.result("j1-1", {})
+    outbox.tick((now + 30020) & 0x3FFFFFFF, line.publish)
     assert _seqs(line) == [0, 1, 0, 1]
 
 
