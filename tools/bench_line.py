@@ -33,7 +33,7 @@ _PLAIN, _TLS = "plain", "tls"
 
 
 def answer(client, topic, payload):
-    """What a backend says to one CALL; nothing is checked, for that would be slower than a pile."""
+    """Say what a backend says to a CALL. Nothing is checked: that is slower than a pile."""
     message = json.loads(payload)
     if message[0] != 2:
         return
@@ -69,7 +69,7 @@ def backend(port):
 
 
 def install(folder):
-    """Put into `folder` what a board gets: bytecode, for a pile imports some of it in each turn."""
+    """Put into `folder` what a board gets: bytecode, for some is imported in each turn."""
     for path, data in build.files(build.load_board("virtual")[1]).items():
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         (folder / path).write_bytes(data)

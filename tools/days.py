@@ -11,6 +11,9 @@ what it has already had, and adds up what the transactions tell.
   and for what a power cut may cost: KEPT_S of the power that flowed.
 - Nothing is written to flash while a contactor is closed; there is no fault and no error.
 - At the end the heap holds no more than after the first day, within HEAP_BYTES.
+
+`tools/soak.py offline` lives through a day without a line: all of it must come afterwards, each
+message behind those before it, and the heap stays as it was.
 """
 
 import gc
@@ -18,6 +21,7 @@ import json
 import sys
 
 DAY_MS = 86400000
+HOUR_MS = 3600000
 SESSIONS = 50
 TICK_MS = 200  # a main loop's turn, too: those are 20 ms on a board
 RESOLUTION_MWH = 1500  # of the virtual board's BL0942: a count, see hal/chips/bl0942.py
@@ -40,6 +44,9 @@ class Backend:
         # on, for the heap is watched.
         self.order = ["none-%d" % i for i in range(2 * SESSIONS)]
         self.last = dict.fromkeys(self.order, 0)
+        self.orderly = False  # whether they are to come in the order of their numbers
+        self.newest = 0  # number of the newest record that was told
+        self.told = bytearray(1 << 13)  # a bit for each number
         self.wrong = []
         self.written = {}
 
@@ -47,7 +54,15 @@ class Backend:
         """Take note of one line of the trace."""
         if '"what": "uplink"' in line:
             if '"TransactionEvent"' in line:
-                self._heard(json.loads(line)["message"][3])
+                message = json.loads(line)["message"]
+                number = int(message[1].split("-")[-1])
+                at = number >> 3 & len(self.told) - 1
+                bit = 1 << (number & 7)
+                if self.orderly and number < self.newest and not self.told[at] & bit:
+                    self._say("record %d told after %d" % (number, self.newest))
+                self.told[at] |= bit
+                self.newest = max(self.newest, number)
+                self._heard(message[3])
         elif '"what": "write"' in line:
             fields = json.loads(line)
             medium = fields["medium"]
@@ -225,8 +240,111 @@ def run(days, seed, day_ms=DAY_MS, sessions=SESSIONS):
     }
 
 
-def main(*args):
-    """`run`, and the result as the last line; ends with exit code 1 where something was wrong."""
-    found = run(*args)
+def offline(seed, day_ms=DAY_MS, sessions=SESSIONS, cuts=True):
+    """Live a day of which all but the first session is without a line, with power `cuts`, and then
+    an hour with one; returns what was found as a dict.
+    """
+    from firmware import config as fields
+    from firmware.station import Station
+    from hal.virtual import scenario
+    from hal.virtual.board import VirtualBoard
+    from hal.virtual.random import Random
+
+    backend = Backend()
+    backend.orderly = True
+    steps = [
+        step
+        for step in day(Random(seed), 0, day_ms, sessions)
+        if step["do"] not in ("link", "mute", "clock") and (cuts or step["do"] != "power")
+    ]
+    gone_ms = day_ms // sessions  # a card is known from the first session on
+    steps.append({"at_ms": gone_ms, "do": "link", "up": False})
+    for at_ms in (300, 700):  # a first boot needs less heap
+        steps.append({"at_ms": at_ms, "do": "power", "for_ms": 100})
+    steps.append({"at_ms": day_ms, "do": "link", "up": True})
+    board = VirtualBoard(
+        {"until_ms": day_ms + HOUR_MS, "steps": [], "tick_ms": TICK_MS, "seed": seed}, backend
+    )
+    plant = board.plant
+    heaps = []
+    files = []
+    drained = []
+
+    def cut(for_us):
+        backend.cuts += 1
+        backend.cut_mwh += plant.power_mw() * KEPT_S // 3600
+        cut_power(for_us)
+
+    cut_power = board.cut_power
+    board.cut_power = cut
+
+    def do(step):
+        scenario._do((board, board.places[0], step))
+
+    def look(at_ms):
+        gc.collect()
+        names = board.store.names("")
+        # The virtual board's flash is in the heap, too.
+        heaps.append(gc.mem_alloc() - sum([len(board.store.load(name)) for name in names]))
+        files.append(len([name for name in names if name.startswith("j")]))
+        print("hour %.1f without a line: heap %d, %d files of the journal in flash, %d needed"
+              % ((at_ms - gone_ms) / HOUR_MS, heaps[-1], files[-1], owed()))
+
+    def owed():
+        journal = board.station.journal
+        return journal.next - journal.first
+
+    def watch(at_ms):
+        if not board.station.backend.outbox.owes:
+            drained.append((at_ms - day_ms) // 1000)
+        else:
+            plant.at((at_ms + 1000) * 1000, watch, at_ms + 1000)
+
+    for step in steps:
+        plant.at(step["at_ms"] * 1000, do, step)
+    looks = 8
+    for i in range(looks):
+        # Where nobody is plugged in, at the end of a slot.
+        at_ms = (1 + i * (sessions - 1) // looks) * gone_ms + gone_ms - 1000
+        plant.at(at_ms * 1000, look, at_ms)
+    plant.at((day_ms + 1000) * 1000, watch, day_ms + 1000)
+    made = {name: field[1] for name, field in fields.FIELDS.items()}
+    made.update({"station_id": "CP-1", "broker": "127.0.0.1:1883"})
+    made.update(CONFIG)
+    board.run(Station(board, made))
+    plant_mwh = plant.energy_mwh()
+    allowed = backend.cut_mwh + 2 * RESOLUTION_MWH * (backend.ended + backend.cuts)
+    if abs(plant_mwh - backend.mwh) > allowed:
+        backend._say(
+            "%d mWh told, %d given, at most %d between them expected"
+            % (backend.mwh, plant_mwh, allowed)
+        )
+    if backend.open:
+        backend._say("%d transactions never ended" % len(backend.open))
+    if backend.ended < sessions:
+        backend._say("%d transactions, expected at least %d" % (backend.ended, sessions))
+    if not drained:
+        backend._say("not drained within the hour")
+    if max(heaps) - heaps[0] > HEAP_BYTES:
+        backend._say("heap: %d bytes at first, %d at most" % (heaps[0], max(heaps)))
+    return {
+        "transactions": backend.ended,
+        "cuts": backend.cuts,
+        "plant_mwh": plant_mwh,
+        "told_mwh": backend.mwh,
+        "heap_bytes": heaps,
+        "files": files,
+        "records": backend.newest,
+        "drained_s": drained,
+        "writes": backend.written,
+        "wrong": backend.wrong,
+    }
+
+
+def main(*args, what=run):
+    """`run` or `offline`, and the result as the last line; ends with exit code 1 where something
+    was wrong.
+    """
+    found = what(*args)
     print(json.dumps(found))
     sys.exit(1 if found["wrong"] else 0)

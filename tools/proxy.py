@@ -8,6 +8,7 @@ It runs on asyncio in a thread of its own, so that it serves tests and the bench
 """
 
 import asyncio
+import random
 import socket
 import struct
 import threading
@@ -18,14 +19,25 @@ PASS = "pass"  # carry everything
 REFUSE = "refuse"  # nobody listens; what is open is closed
 HANG = "hang"  # after `after` more bytes carry nothing more, in either direction; all stays open
 RESET = "reset"  # after `after` more bytes end the connections with RST
+DEAF = "deaf"  # carry nothing more towards the one who has connected; all stays open
+LOSS = "loss"  # half of what is sent is lost and sent again, as TCP does: later, and later
+DRIP = "drip"  # carry a few bytes a second
+
+_AGAIN_S = 0.2  # until TCP sends again what was lost; twice that when it is lost again
+_LOST_AT_MOST = 6  # times
+_DROP_BYTES = 4
 
 
 class Proxy:
     """Carries connections on `port` of the loopback interface to `target`, or does worse."""
 
-    def __init__(self, target, delay_ms=0):
-        """`delay_ms` is added in each direction, at any rate: a long line, not a thin one."""
+    def __init__(self, target, delay_ms=0, speed=1, seed=0):
+        """`delay_ms` is added in each direction, at any rate: a long line, not a thin one. LOSS
+        and DRIP are `speed` times as fast as in life. Set `target` and new connections go there.
+        """
         self.target = target
+        self.speed = speed
+        self.random = random.Random(seed)
         self.delay_s = delay_ms / 1000
         self.port = 0
         self.accepted = 0  # connections, in all
@@ -49,6 +61,10 @@ class Proxy:
     def fault(self, mode, after=0):
         """From now on, or for HANG and RESET once `after` more bytes have passed, be `mode`."""
         self._call(self._set(mode, after))
+
+    def half_open(self):
+        """The far side ends each connection, and who has connected hears nothing of it."""
+        self._call(self._half())
 
     def _call(self, coroutine):
         return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(10)
@@ -74,6 +90,36 @@ class Proxy:
             await self._stop()
         elif mode in (HANG, RESET) and not after:
             self._strike()
+        for pipe in list(self._pipes):
+            if mode == DEAF:
+                pipe.dead = pipe.dead or not pipe.near
+            pipe.hurry()
+
+    async def _half(self):
+        for pipe in list(self._pipes):
+            pipe.dead = True
+            if not pipe.near:
+                pipe.reset()
+
+    def lost_s(self):
+        """How much later it comes, for what was lost on the way."""
+        wait_s = 0
+        if self._mode == LOSS:
+            for i in range(_LOST_AT_MOST):
+                if self.random.random() < 0.5:
+                    break
+                wait_s += _AGAIN_S * 2**i / self.speed
+        return wait_s
+
+    def deaf(self, pipe):
+        """Whether what comes by `pipe` is not to be heard any more."""
+        if self._mode == DEAF and not pipe.near:
+            pipe.dead = True
+        return pipe.dead
+
+    def drips(self):
+        """Whether only a few bytes a second may pass."""
+        return self._mode == DRIP
 
     def _strike(self):
         for pipe in list(self._pipes):
@@ -99,6 +145,7 @@ class _Pipe(asyncio.Protocol):
     def __init__(self, proxy, peer=None):
         self.proxy = proxy
         self.peer = peer
+        self.near = peer is None  # it is the side that has connected
         self.transport = None
         self.dead = False  # it hangs, and does so until it is closed
         self.late = deque()  # (when it is due, data; b"" for the end)
@@ -126,6 +173,8 @@ class _Pipe(asyncio.Protocol):
     def data_received(self, data):
         if not self.dead:
             data = self.proxy.carry(data)
+            if self.proxy.deaf(self):
+                return
             if data:
                 self._later(data)
 
@@ -141,9 +190,18 @@ class _Pipe(asyncio.Protocol):
         self.transport.abort()
 
     def _later(self, data):
-        self.late.append((time.monotonic() + self.proxy.delay_s, data))
-        if len(self.late) == 1 or not self.proxy.delay_s:
+        due_s = time.monotonic() + self.proxy.delay_s + self.proxy.lost_s()
+        if self.late:
+            due_s = max(due_s, self.late[-1][0])  # nothing overtakes
+        self.late.append((due_s, data))
+        if len(self.late) == 1:
             self.due()
+
+    def hurry(self):
+        """The line is another from now on: what waits does so no longer."""
+        now_s = time.monotonic() + self.proxy.delay_s
+        self.late = deque((min(due_s, now_s), data) for due_s, data in self.late)
+        self.due()
 
     def due(self):
         """Hand over what has waited long enough."""
@@ -153,6 +211,9 @@ class _Pipe(asyncio.Protocol):
                 self.proxy._loop.call_later(wait_s, self.due)
                 return
             data = self.late.popleft()[1]
+            if self.proxy.drips() and len(data) > _DROP_BYTES:
+                self.late.appendleft((time.monotonic() + 1 / self.proxy.speed, data[_DROP_BYTES:]))
+                data = data[:_DROP_BYTES]
             if data:
                 self.peer.transport.write(data)
             else:

@@ -1,19 +1,23 @@
 """Hold for virtual days what must never happen: wrong samples and stalls that move nothing, bus
 answers that lie.
 
-    soak.py [--short] [--hours H] [NAME ...]
+    soak.py [--short] [--hours H] [--seed N] [NAME ...]
 
 Names: noise-A, noise-B, noise-C (24 virtual hours with one wrong sample a second, on each profile:
 no transition), nuisance (10 virtual hours of charging with what each profile's stalls give: no
 opening), buses (each driver of hal/chips with 100,000 fuzzed answers: no exception, nothing
 implausible that is fresh, no read too long) and cuts (10,000 power cuts at writes of the ledger to
 FRAM and flash for each tests/unit/test_*_cuts.py: nothing lost), days (30 virtual days of
-sessions and outages, see tools/days.py: every kWh told) and fuzz (1,000,000 messages and packets
-on the backend's line, see tools/host/fuzz.py: what is invalid changes nothing). Exit code 0: all
-of it held.
+sessions and outages, see tools/days.py: every kWh told), offline (a day of which all but the first
+session is without a line, see there, too) and fuzz (1,000,000 messages and packets on the
+backend's line, see tools/host/fuzz.py: what is invalid changes nothing); and after all others, on
+the clock of the wall, chaos (1,000 faults between piles and their brokers, see tools/chaos.py:
+every message of every transaction comes, in order; it needs mosquitto). Exit code 0: all of it
+held.
 """
 
 import argparse
+import os
 import re
 import subprocess
 import sys
@@ -23,6 +27,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from tools import chaos
 from tools.host import fuzz, pile_process, scenario, warm
 
 CARD = "04A1B2C3D4E5F6"
@@ -31,6 +36,7 @@ CONFIG = {"wake_after_s": 30}
 BEGIN_MS = 45000
 SHORT_MS = 60000
 HOUR_MS = 3600 * 1000
+DAY_MS = 24 * HOUR_MS
 WRONG_MV = (12000, 9000, 6000, 3000, 0, -12000)
 TURN_MS = 10 * 60000  # then the wrong samples read another of these
 MOVES = ("state", "contactor", "fault", "clear", "duty", "error")
@@ -60,6 +66,9 @@ SHORT_CASES = 1000
 TURN_CASES = 10000  # under one seed
 CASE_MS = 400  # as ANSWER_MS
 SHORT_DAYS = (2, 1, HOUR_MS, 2)  # of an hour, with two sessions each
+OFFLINE = (1,)  # its seed
+SHORT_OFFLINE = (1, HOUR_MS, 3, False)  # an hour with three sessions and no power cut
+SHORT_CHAOS = (24, 3)  # faults, piles
 
 
 def job(name, profile, for_ms, seed=1):
@@ -163,12 +172,12 @@ def fuzzed_line(cases, progress=None):
     return None
 
 
-def sold(args, progress=None):
-    """Sell for days: tools.days.main(*args); what went wrong, in words, or None. `progress(days)`
-    hears of each.
+def sold(args, progress=None, what="run"):
+    """Sell for days: tools.days.main(*args), of `what` is there; what went wrong, in words, or
+    None. `progress(days)` hears of each.
     """
     argv, env = pile_process.command("micropython")
-    program = "from tools import days; days.main(*%r)" % (args,)
+    program = "from tools import days; days.main(*%r, what=days.%s)" % (args, what)
     with subprocess.Popen([argv[0], "-X", "heapsize=16M", "-c", program], env=env, text=True,
                           cwd=pile_process.REPO, stdout=subprocess.PIPE,
                           stderr=subprocess.STDOUT) as process:
@@ -178,6 +187,26 @@ def sold(args, progress=None):
             if progress and line.startswith("day "):
                 progress(int(line.split()[1].rstrip(":")))
     return last.strip()[-1000:] if process.returncode else None
+
+
+def faulty(short, seed, told=print):
+    """Let chaos go on between piles and brokers; whether all held. `told(line)` hears of it."""
+    if chaos.mosquitto() is None:
+        told("chaos left out: mosquitto is not here")
+        return os.environ.get("CI") != "true"
+    faults, piles = SHORT_CHAOS if short else (chaos.FAULTS, chaos.PILES)
+
+    def progress(n, words):
+        if n % (faults // 8) == 0:
+            told("       chaos: %d of %d faults; %s" % (n, faults, words))
+
+    wrong, found = chaos.chaos(faults, piles, seed, progress)
+    for words in wrong:
+        told("FAILED chaos: " + words)
+    told("%s chaos: %s" % ("FAILED" if wrong else "ok    ", found))
+    if wrong:
+        told("       again: soak.py chaos %s--seed %d" % ("--short " * short, seed))
+    return not wrong
 
 
 def problem(name, trace):
@@ -236,6 +265,9 @@ def soak(plan, told=print, progress=None):
                 elif name == "days":
                     wrong = sold(for_ms, lambda n, at=at: at(n * DAY_WORK_MS))
                     much = "%d virtual days" % for_ms[0]
+                elif name == "offline":
+                    wrong = sold(for_ms, what="offline")
+                    much = "%.4g virtual hours" % ((for_ms[1:] or (DAY_MS,))[0] / HOUR_MS)
                 else:
                     trace = process.run(job(name, profile, for_ms),
                                         lambda t_us, at=at: at(t_us / 1000))
@@ -271,6 +303,8 @@ def weight(one):
     name, _, much = one
     if name == "days":
         return much[0] * DAY_WORK_MS
+    if name == "offline":
+        return DAY_WORK_MS
     return much * {"buses": ANSWER_MS, "cuts": CUT_MS, "fuzz": CASE_MS}.get(name, 1)
 
 
@@ -287,6 +321,8 @@ def plan_of(names, hours=None, short=False):
         plan += [("cuts", file, SHORT_CUTS if short else CUTS) for file in cutters()]
     if not names or "days" in names:
         plan.append(("days", "rp2040", SHORT_DAYS if short else DAYS))
+    if not names or "offline" in names:
+        plan.append(("offline", "rp2040", SHORT_OFFLINE if short else OFFLINE))
     if not names or "fuzz" in names:
         plan += [("fuzz", "line", SHORT_CASES if short else CASES)]
     return plan
@@ -299,8 +335,9 @@ def main():
     parser.add_argument("names", nargs="*", metavar="NAME", help="only these")
     parser.add_argument("--short", action="store_true", help="virtual minutes, 1,000 answers")
     parser.add_argument("--hours", type=float, help="virtual hours each, instead of 24 and 10")
+    parser.add_argument("--seed", type=int, default=1, help="of chaos (default: %(default)s)")
     args = parser.parse_args()
-    known = [*SOAKS, "buses", "cuts", "days", "fuzz"]
+    known = [*SOAKS, "buses", "cuts", "days", "offline", "fuzz", "chaos"]
     unknown = [name for name in args.names if name not in known]
     if unknown:
         parser.error("expected some of %s, found %s" % (", ".join(known), ", ".join(unknown)))
@@ -317,7 +354,10 @@ def main():
     def told(line):
         print(("\r\033[K" if terminal else "") + line, flush=True)
 
-    failed = soak(plan_of(args.names, args.hours, args.short), told, progress)
+    plan = plan_of(args.names, args.hours, args.short)
+    failed = soak(plan, told, progress) if plan else 0
+    if not args.names or "chaos" in args.names:
+        failed += not faulty(args.short, args.seed, told)
     print("soak: %s in %.1f min" % ("%d did not hold" % failed if failed else "all held",
                                     (time.monotonic() - began) / 60))
     return 1 if failed else 0

@@ -27,6 +27,7 @@ import setup  # noqa: E402  (tools/setup.py)
 LINT = ["tests/host/test_lint.py", "tests/host/test_rooms.py", "tests/host/test_mpy.py"]
 REALTIME = [
     "tests/host/test_run.py",
+    "tests/host/test_chaos.py",
     "tests/host/test_dial.py",
     "tests/host/test_line.py",
 ]

@@ -11,7 +11,7 @@ from tools.host import warm
 def test_short_soak():
     told = []
     assert soak.soak(soak.plan_of([], short=True), told.append) == 0, told
-    assert len(told) == 10 + len(soak.fuzzers()) + len(soak.cutters())
+    assert len(told) == 11 + len(soak.fuzzers()) + len(soak.cutters())
 
 
 @pytest.mark.parametrize("step", [
@@ -33,7 +33,8 @@ def test_a_soak_that_does_not_get_there_fails():
 
 
 def test_soaks_are_as_long_as_promised():
-    plan = [one for one in soak.plan_of([]) if one[0] not in ("buses", "cuts", "days", "fuzz")]
+    others = ("buses", "cuts", "days", "offline", "fuzz")
+    plan = [one for one in soak.plan_of([]) if one[0] not in others]
     assert len(plan) == 8
     assert all(for_ms == (10 if name == "nuisance" else 24) * 3600000 for name, _, for_ms in plan)
 
@@ -62,6 +63,12 @@ def test_a_ledger_that_tells_too_little_fails():
     assert found is None
     wrong = soak.sold((1, 1, 300000, 1), None)  # ends with the vehicle still there
     assert "never ended" in wrong
+
+
+def test_a_day_without_a_line_is_as_long_as_promised_and_seen_when_it_fails():
+    assert soak.plan_of(["offline"]) == [("offline", "rp2040", (1,))]
+    wrong = soak.sold((1, 600000, 1), what="offline")  # the first session is of the day, too
+    assert "expected at least" in wrong or "never ended" in wrong
 
 
 def test_a_driver_that_does_not_hold_fails(monkeypatch):

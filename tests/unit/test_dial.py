@@ -58,7 +58,7 @@ def test_each_reason_is_told_once_for_each_broker():
     station = _Station("a:1, b:2")
     station.fails("connect", "ECONNREFUSED", 10)
     told = "connect", "ECONNREFUSED"
-    assert station.lines == [("a:1", *told), ("b:2", *told)]
+    assert station.lines == [("a:1",) + told, ("b:2",) + told]
     station.fails("mqtt", "no CONNACK", 2)
     assert station.lines[2:] == [("a:1", "mqtt", "no CONNACK"), ("b:2", "mqtt", "no CONNACK")]
 

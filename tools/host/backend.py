@@ -63,11 +63,24 @@ class Backend:
                               self._arrived)
 
     async def __aenter__(self):
-        await self._client.start()
+        await self.start()
         return self
 
     async def __aexit__(self, *_):
+        await self.stop()
+
+    async def start(self):
+        """Come to the broker; see Client.start."""
+        await self._client.start()
+
+    async def stop(self):
+        """Leave the broker. What is sent meanwhile, nobody hears."""
         await self._client.stop()
+
+    @property
+    def there(self):
+        """Whether the broker has us."""
+        return self._client.connected
 
     def calls(self, action, station=None):
         """Payloads of the distinct CALLs of this action, in the order in which they arrived."""

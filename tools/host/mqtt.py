@@ -61,6 +61,11 @@ class Client:
         self._last_id = 0
         self._waiting = {}  # packet id -> [the packet's body, was it sent, retain]
 
+    @property
+    def connected(self):
+        """Whether there is a session now."""
+        return self._writer is not None
+
     async def start(self):
         """Connect and subscribe; raises OSError when the broker cannot be reached or refuses."""
         reader = await self._open()
