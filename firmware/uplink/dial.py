@@ -80,15 +80,16 @@ def failed(station, route, why):
     step = route["step"]
     why = " ".join(why.split())  # TLS puts each reason on a line
     record = station.board.log.record
-    if route["told"].get(broker) != (step, why):
-        route["told"][broker] = step, why
+    told = route.setdefault("told", {})
+    if told.get(broker) != (step, why):
+        told[broker] = step, why
         record("line", up=False, broker=broker, step=step, why=why)
         if step == "tls" and any(word in why for word in _UNTRUSTED):
             _tell(station, route, "%s: %s" % (broker, why))
     if step not in ("name", "connect") or any(words in why for words in _ANSWERS):
         route["dead"] = 0
         return
-    route["dead"] += 1
+    route["dead"] = route.get("dead", 0) + 1
     if route["dead"] % _REJOIN == 0:
         anew = route["dead"] >= _ANEW and not station.closed()
         for device in station.board.devices:
