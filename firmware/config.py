@@ -7,7 +7,9 @@ is torn starts all the same. What is not as expected is said in words, which `pr
 
 import json
 
-from firmware import borrow, changes, let_go
+from firmware import changes, let_go, words
+
+let_go("firmware.words")  # nobody else needs it for long
 
 # Of the names of FIELDS and what they mean; in config.json as "format", without which it is 0.
 FORMAT = 1
@@ -298,7 +300,6 @@ def field(name, value, path):
             host, _, port = one.rpartition(":")
             if not host.strip() or not port.isdigit() or not 0 < int(port) < 65536:
                 raise ValueError("%s: broker: expected HOST:PORT, found %r" % (path, one))
-    words = borrow("firmware.words")
     several = name in words.SEVERAL
     for one in value.split(",") if several else (value,):
         known = words.WORDS.get(name)
