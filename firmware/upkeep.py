@@ -20,7 +20,7 @@ from firmware.safety.core import (
 from firmware.safety.faults import BY_SERVICE, FAULTS
 from firmware.ticks import diff
 
-TYPE_CHECKING = False
+TYPE_CHECKING = const(False)
 if TYPE_CHECKING:
     from typing import Any
 

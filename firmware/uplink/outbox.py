@@ -23,8 +23,9 @@ _PAUSE_MS = const(20)  # between two turns
 _SOON_MS = const(5)  # while answers come in, and more can go out
 _LATELY_MS = const(2000)
 _ANSWER_MS = const(30000)  # without an answer by then the CALL is sent again
-_RETRY_MS = const(1000)  # after the first CALLERROR; twice that after the second
+_RETRY_MS = const(1000)  # after the first CALLERROR; twice that after each further one
 _TRIES = const(3)  # CALLERRORs that a CALL of the journal may get
+_MANY = const(12)  # when the backend's trouble is not with what it says: in 34 minutes
 _EVENT = const(1)  # kinds of records
 _SECURITY = const(5)
 
@@ -133,8 +134,8 @@ class Outbox:
                     continue
                 if call.errors or not quick or call.sent and waited_ms >= _LATELY_MS:
                     held.append(call.group)
-                if call.errors and not call.sent and waited_ms < _RETRY_MS * call.errors:
-                    continue
+                if call.errors and not call.sent and 0 <= waited_ms < _RETRY_MS << call.errors - 1:
+                    continue  # less than 0: days ago
                 if call.sent and waited_ms < _ANSWER_MS:
                     continue
                 record = journal.read(call.key)
@@ -207,7 +208,8 @@ class Outbox:
                     call.errors += 1
                     call.sent = False
                     call.sent_ms = self._now_ms
-                    if call.errors >= _TRIES:
+                    passing = error in ("InternalError", "GenericError")
+                    if call.errors >= (_MANY if passing else _TRIES):
                         self._bury(call, error)
                 return
 

@@ -140,7 +140,7 @@ class SimulatedLine:
             return
         message_id, action, request = message[1:]
         if self.refuses:
-            self.send([4, message_id, "InternalError", "", {}])
+            self.send([4, message_id, "FormatViolation", "", {}])
             return
         if action == "BootNotification":
             answer = {"currentTime": self._date(), "interval": 300, "status": "Accepted"}

@@ -232,24 +232,46 @@ def test_callerrors_end_in_the_dead_letters_after_three_tries():
     outbox, line = _outbox(1)
     for i in range(3):
         outbox.tick(i * 2000, line.publish)
-        outbox.result("j1-1", None, "InternalError" if i else "")
+        outbox.result("j1-1", None, "FormatViolation" if i else "")
     outbox.tick(90000, line.publish)
     assert len(line.taken) == 3
     dead = outbox._journal.read(2)
-    assert dead == b"\4\1\0\0\0\x0dInternalError" + record(0)
+    assert dead == b"\4\1\0\0\0\x0fFormatViolation" + record(0)
     assert outbox.needs() == 3
+
+
+def test_what_a_backend_cannot_take_now_is_tried_for_half_an_hour():
+    outbox, line = _outbox(1)
+    now_ms = 0
+    while outbox.owes and now_ms < 3600000:
+        before = len(line.taken)
+        outbox.tick(now_ms, line.publish)
+        if len(line.taken) > before:
+            outbox.result("j1-1", None, "InternalError")
+        now_ms += 1000
+    assert len(line.taken) == 12 and 1800000 <= now_ms <= 2200000
+    assert outbox._journal.read(2)[5:19] == b"\x0dInternalError"
+
+
+def test_what_was_refused_days_ago_waits_no_longer():
+    outbox, line = _outbox(1)
+    outbox.tick(0, line.publish)
+    outbox.result("j1-1", None, "FormatViolation")
+    outbox.line_lost()
+    outbox.tick((1 << 29) + 5000, line.publish)  # from there on diff sees the past ahead
+    assert len(line.taken) == 2
 
 
 def test_a_dead_letter_that_cannot_be_kept_is_tried_on():
     outbox, line = _outbox(1, Journal(1))
     for i in range(5):
-        outbox.tick(i * 5000, line.publish)
-        outbox.result("j1-1", None, "InternalError")
+        outbox.tick(i * 20000, line.publish)
+        outbox.result("j1-1", None, "FormatViolation")
     assert len(line.taken) == 5 and outbox.owes
     outbox._journal.room = 5
-    outbox.tick(90000, line.publish)
-    outbox.result("j1-1", None, "InternalError")
-    outbox.tick(90020, line.publish)
+    outbox.tick(190000, line.publish)
+    outbox.result("j1-1", None, "FormatViolation")
+    outbox.tick(190020, line.publish)
     assert not outbox.owes
 
 
