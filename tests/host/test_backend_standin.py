@@ -46,7 +46,7 @@ def test_answers():
     answers, backend = exchange(
         call("1", "BootNotification", BOOT), call("2", "Authorize", authorize(CARD)),
         call("3", "Authorize", authorize("DEADBEEF")), call("4", "TransactionEvent", STARTED),
-        call("5", "Heartbeat", {}), call("6", "NotifyEvent", {}),
+        call("5", "Heartbeat", {}), call("6", "BatterySwap", {}),
         call("7", "StatusNotification", {"timestamp": now(), "connectorStatus": "Occupied",
                                          "evseId": 1, "connectorId": 1}))
     assert backend.invalid == []
