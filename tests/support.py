@@ -1,6 +1,10 @@
 """What the tests share that run on MicroPython too, where there is no pytest."""
 
+import sys
+
 import micropython
+
+import firmware
 
 
 def raises(exception, function, *args, **kwargs):
@@ -24,3 +28,25 @@ def heap_locked(function):
         return function()
     finally:
         micropython.heap_unlock()
+
+
+class Kept:
+    """In a `with`: what `users` and firmware.borrow would let go of stays. For tests that would
+    import it anew thousands of times, or cannot, with another file system over it.
+    """
+
+    def __init__(self, *users):
+        self._users = [user for user in (firmware,) + users if hasattr(user, "let_go")]
+
+    def __enter__(self):
+        self._lets_go = firmware.let_go
+        self._before = set(sys.modules)
+        for user in self._users:
+            user.let_go = lambda name: None
+
+    def __exit__(self, *_):
+        for user in self._users:
+            user.let_go = self._lets_go
+        for name in sorted(set(sys.modules) - self._before, reverse=True):  # a room comes last
+            if name.startswith("firmware."):
+                self._lets_go(name)

@@ -19,6 +19,7 @@ from firmware.ledger import bill, cost, tariff
 from firmware.uplink.ocpp import encode
 from hal.virtual.random import Random
 from tests import pile, tariffs
+from tests.support import Kept
 from tools.host import half_hours
 from tools.host.ocpp_schemas import FORMATS, payload_problem, validator
 
@@ -27,10 +28,10 @@ UTC_OFFSET_MIN = 330
 
 
 @pytest.fixture(autouse=True)
-def kept(monkeypatch):
+def kept():
     """What is let go would be compiled anew for each tariff."""
-    for module in (bill, tariff, clock):
-        monkeypatch.setattr(module, "let_go", lambda name: None)
+    with Kept(bill, tariff, clock):
+        yield
 
 
 @functools.cache

@@ -6,6 +6,7 @@ import firmware.ledger
 from firmware.ledger import durable, journal, spill
 from hal.virtual.random import Random
 from tests import cuts
+from tests.support import Kept
 
 _OUTLETS = 2
 
@@ -141,9 +142,7 @@ def cut(n, seed, told=print):
     """
     # The littlefs is the current directory then, and has no module that could be imported.
     sys.modules["firmware.ledger.spill"] = firmware.ledger.spill = spill
-    lets_go = journal.let_go
-    journal.let_go = durable.let_go = lambda name: None
-    try:
+    with Kept(journal, durable):
         recorder = cuts.Recorder()
         recorder.run(_script(26 + min(n // 100, 100), seed))
         kinds = [entry[0] for entry in recorder.log]
@@ -151,8 +150,6 @@ def cut(n, seed, told=print):
         told(", ".join(["%d %s" % (kinds.count(kind), kind) for kind in sorted(set(kinds))]))
         nth = max(cuts.fram_bytes(recorder) // n, 1)
         tried = cuts.replay(recorder, _boot, Model().check, nth, seed, 7)
-    finally:
-        journal.let_go = durable.let_go = lets_go
     told("%d cuts tried, 0 lost" % tried)
 
 

@@ -9,6 +9,7 @@ from firmware import commit
 from firmware.energy import profile, profiles
 from firmware.ledger import durable, journal, spill
 from tests import cuts
+from tests.support import Kept
 
 composite = profile.composite
 
@@ -114,19 +115,14 @@ def cut(rounds, nth, told=print):
     sys.modules["firmware.commit"] = commit
     firmware.commit = commit
     sys.modules["firmware.ledger.spill"] = spill
-    users = (firmware, commit, durable, journal)
-    lets_go = firmware.let_go
     borrows = profiles.borrow
-    for user in users:
-        user.let_go = lambda name: None
     profiles.borrow = lambda name: composite
     try:
-        recorder = cuts.Recorder()
-        recorder.run(_script(rounds))
-        tried = cuts.replay(recorder, Station, _check, nth, 1, 5)
+        with Kept(commit, durable, journal):
+            recorder = cuts.Recorder()
+            recorder.run(_script(rounds))
+            tried = cuts.replay(recorder, Station, _check, nth, 1, 5)
     finally:
-        for user in users:
-            user.let_go = lets_go
         profiles.borrow = borrows
     told("%d cuts tried, 0 lost" % tried)
     return tried

@@ -10,6 +10,7 @@ import firmware.ledger
 from firmware import changes, commit, config
 from firmware.ledger import durable, events, history, journal, spill
 from tests import cuts
+from tests.support import Kept
 
 
 class Wall:
@@ -115,17 +116,10 @@ def cut(rounds, nth, told=print):
     ):
         sys.modules[room.__name__ + "." + name] = module
         setattr(room, name, module)
-    users = (firmware, config, commit, durable, journal)
-    lets_go = firmware.let_go
-    for user in users:
-        user.let_go = lambda name: None
-    try:
+    with Kept(config, commit, durable, journal):
         recorder = cuts.Recorder()
         recorder.run(_script(rounds))
         tried = cuts.replay(recorder, _boot, _check, nth, 1, 5)
-    finally:
-        for user in users:
-            user.let_go = lets_go
     told("%d cuts tried, 0 lost" % tried)
     return tried
 

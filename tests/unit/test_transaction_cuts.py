@@ -7,6 +7,7 @@ from firmware.ledger import bounds, durable, events, recovery
 from firmware.ledger.register import Register
 from firmware.ledger.session import Session
 from tests.pile import settings
+from tests.support import Kept
 
 # Every byte takes a minute: a number that goes through all residues.
 _STEP = 3 if sys.implementation.name == "cpython" else 17
@@ -247,18 +248,8 @@ def _priced():
 
 def test_a_cost_is_that_of_the_energy_told_after_cuts_at_any_byte():
     # To import anew what is let go of would take minutes.
-    import firmware
     from firmware.ledger import bill, session
 
-    modules = (firmware, bill, bounds, events, session)
-    before = [module.let_go for module in modules]
-    try:
-        for module in modules:
-            module.let_go = len
+    with Kept(bill, bounds, events, session):
         for resume in (False, True):
             assert _cuts(resume, None, _judge_costs, _priced(), 4 * _STEP + 1) > 500 // _STEP
-    finally:
-        for module, let_go in zip(modules, before):
-            module.let_go = let_go
-        for name in [name for name in sys.modules if name.startswith("firmware.ledger.")]:
-            let_go(name)
