@@ -145,14 +145,17 @@ class Port:
         """Interrupt what runs, and keep the pile from starting until `leave`. Returns
         (platform, architecture, machine) of the board.
         """
-        self._interrupt()
         program = build.program(_TO_BENCH)
-        try:
-            told = self.run(program, SETTLED_S)
-        except Failed:
-            # The prompt that answered was of before a reset just now.
+        for tries_left in (2, 1, 0):
             self._interrupt()
-            told = self.run(program)
+            try:
+                told = self.run(program, SETTLED_S if tries_left else ANSWER_S)
+                break
+            except Failed:
+                # The prompt that answered was of before a reset just now, or greets a second time.
+                if not tries_left:
+                    raise
+                self._transport.serial.read(self._transport.serial.in_waiting)
         if told.strip() == "pile":
             # Its watchdog cannot be stopped: begin anew, and stay at the prompt.
             self._restart()
