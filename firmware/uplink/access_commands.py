@@ -5,45 +5,15 @@ A local list of more entries than one message takes comes as a full update and d
 after it.
 """
 
-from firmware import let_go
+from firmware import borrow
 
-try:
-    from firmware.access import entries
-finally:
-    let_go("firmware.access.entries")
+entries = borrow("firmware.access.entries")
+shapes = borrow("firmware.uplink.shapes")
 
-_CUSTOM = (dict, False, None)
-_MORE = {
-    "additionalIdToken": (str, True, 255),
-    "type": (str, True, 50),
-    "customData": _CUSTOM,
-}
-_TOKEN = {
-    "idToken": (str, True, 255),
-    "type": (str, True, 20),
-    "additionalInfo": ([_MORE], False, 100),
-    "customData": _CUSTOM,
-}
-_TEXT = {
-    "format": (("ASCII", "HTML", "URI", "UTF8", "QRCODE"), True, None),
-    "language": (str, False, 8),
-    "content": (str, True, 1024),
-    "customData": _CUSTOM,
-}
-_INFO = {
-    "status": (entries.STATUSES[1:], True, None),
-    "cacheExpiryDateTime": (str, False, 40),
-    "chargingPriority": (int, False, None),
-    "groupIdToken": (_TOKEN, False, None),
-    "language1": (str, False, 8),
-    "language2": (str, False, 8),
-    "evseId": ([int], False, 100),
-    "personalMessage": (_TEXT, False, None),
-    "customData": _CUSTOM,
-}
+_CUSTOM = shapes.CUSTOM
 _DATA = {
-    "idToken": (_TOKEN, True, None),
-    "idTokenInfo": (_INFO, False, None),
+    "idToken": (shapes.TOKEN, True, None),
+    "idTokenInfo": (shapes.token_info(), False, None),
     "customData": _CUSTOM,
 }
 _LIST = {
@@ -55,8 +25,8 @@ _LIST = {
 _RESERVE = {
     "id": (int, True, 0),
     "expiryDateTime": (str, True, 40),
-    "idToken": (_TOKEN, True, None),
-    "groupIdToken": (_TOKEN, False, None),
+    "idToken": (shapes.TOKEN, True, None),
+    "groupIdToken": (shapes.TOKEN, False, None),
     "evseId": (int, False, 0),
     "connectorType": (str, False, 20),
     "customData": _CUSTOM,
@@ -134,21 +104,21 @@ def _reserve(backend, payload, fresh):
     evse_id = payload.get("evseId", 0)
     token, group = payload["idToken"], payload.get("groupIdToken")
     if not door.config["reservations"]:
-        return _rejected("NotEnabled")
+        return shapes.rejected("NotEnabled")
     if not fresh:
-        return _rejected("StaleCommand")
+        return shapes.rejected("StaleCommand")
     if "connectorType" in payload:
-        return _rejected("UnsupportedParam")
+        return shapes.rejected("UnsupportedParam")
     if evse_id > len(door.sessions):
-        return _rejected("UnknownEvse")
+        return shapes.rejected("UnknownEvse")
     expires_s = door.get("cache").seconds(payload["expiryDateTime"])
     if not (door.now_s() or 0) < expires_s < 1 << 32 or payload["id"] >= 1 << 32:
-        return _rejected("InvalidValue")
+        return shapes.rejected("InvalidValue")
     try:
         digest = door.digest(token["idToken"])
         group = door.digest(group["idToken"]) if group else None
     except ValueError:
-        return _rejected("InvalidValue")
+        return shapes.rejected("InvalidValue")
     reserve = door.get("reserve")
     return {"status": reserve.reserve(door, payload["id"], evse_id, digest, group, expires_s)}
 
@@ -157,15 +127,11 @@ def _cancel(backend, payload, fresh):
     door = backend.doorman
     if door.get("reserve").cancel(door, payload["reservationId"]):
         return {"status": "Accepted"}
-    return _rejected("UnknownReservation")
+    return shapes.rejected("UnknownReservation")
 
 
 def _failed(reason):
     return {"status": "Failed", "statusInfo": {"reasonCode": reason}}
-
-
-def _rejected(reason):
-    return {"status": "Rejected", "statusInfo": {"reasonCode": reason}}
 
 
 ACTIONS = {

@@ -8,10 +8,12 @@ nothing off. In flash it is once every contactor is open; until then a larger on
 from firmware import borrow
 from firmware.clock import parse
 
+shapes = borrow("firmware.uplink.shapes")
+
 _MOST = 1022 - 6  # bytes of DER that may wait, see firmware.staged
 _SOON_MS = 86400000  # a certificate may begin so much later: not every clock is right
 
-_CUSTOM = (dict, False, None)
+_CUSTOM = shapes.CUSTOM
 _INSTALL = {
     "certificateType": (
         (
@@ -52,9 +54,9 @@ def _install(backend, payload, fresh):
     station = backend.doorman.station
     kind = payload["certificateType"]
     if not fresh:
-        return _told("Rejected", "StaleCommand")
+        return shapes.told("Rejected", "StaleCommand")
     if kind not in roots.KINDS:
-        return _told("Rejected", "UnsupportedParam")
+        return shapes.told("Rejected", "UnsupportedParam")
     try:
         data = der.of_pem(payload["certificate"])
         found = der.read(data)
@@ -64,9 +66,9 @@ def _install(backend, payload, fresh):
         if parse(found["to"]) <= now_ms or parse(found["from"]) > now_ms + _SOON_MS:
             raise ValueError("valid from %s to %s" % (found["from"], found["to"]))
     except ValueError as error:
-        return _told("Rejected", "InvalidCertificate", str(error))
+        return shapes.told("Rejected", "InvalidCertificate", str(error))
     if any(data == one for _, _, one in _all(roots, station)):
-        return _told("Accepted")
+        return shapes.told("Accepted")
     kept = roots.stored(station.board.store)
     waiting = getattr(station, "roots_waiting", [])  # slots that something is staged for
     free = [n for n in range(1, roots.SLOTS + 1) if n not in kept and n not in waiting]
@@ -76,19 +78,20 @@ def _install(backend, payload, fresh):
         free = [slot for slot in kept if slot != used and slot not in waiting]
         free.sort(key=lambda slot: kept[slot][0])
     if not free:
-        return _told("Failed", "NoSpace")
+        return shapes.told("Failed", "NoSpace")
     if station.closed() and len(data) > _MOST:
-        return _told("Failed", "TxInProgress", "expected at most %d bytes while charging" % _MOST)
+        words = "expected at most %d bytes while charging" % _MOST
+        return shapes.told("Failed", "TxInProgress", words)
     count = max([0] + [kept[slot][0] for slot in kept]) + len(waiting) + 1
     staged = roots.packed(free[0], count, kind, data)
     try:
         _keep(station, roots, staged)
     except OSError:
-        return _told("Failed", "NotKept")
+        return shapes.told("Failed", "NotKept")
     if station.closed():
         station.roots_waiting = waiting + [free[0]]
     _event(backend, "installed: %s, serial %s" % (kind, found["serial"]))
-    return _told("Accepted")
+    return shapes.told("Accepted")
 
 
 def _ids(backend, payload, fresh):
@@ -110,7 +113,7 @@ def _delete(backend, payload, fresh):
     station = backend.doorman.station
     wanted = payload["certificateHashData"]
     if wanted["hashAlgorithm"] != "SHA256":
-        return _told("NotFound", "UnsupportedParam")
+        return shapes.told("NotFound", "UnsupportedParam")
     slot = None
     for number, _, data in _all(roots, station):
         found = der.hashes(data)
@@ -118,19 +121,19 @@ def _delete(backend, payload, fresh):
             slot = number
             break
     if slot is None:
-        return _told("NotFound")
+        return shapes.told("NotFound")
     if not fresh:
-        return _told("Failed", "StaleCommand")
+        return shapes.told("Failed", "StaleCommand")
     if slot == 0:
-        return _told("Failed", "ReadOnly", "what the installer gave stays")
+        return shapes.told("Failed", "ReadOnly", "what the installer gave stays")
     if station.config["tls"] and slot == getattr(station, "root", 0):
-        return _told("Failed", "InUse")
+        return shapes.told("Failed", "InUse")
     try:
         _keep(station, roots, bytes((slot,)))
     except OSError:
-        return _told("Failed", "NotKept")
+        return shapes.told("Failed", "NotKept")
     _event(backend, "deleted: serial %s" % wanted["serialNumber"])
-    return _told("Accepted")
+    return shapes.told("Accepted")
 
 
 def _keep(station, roots, data):
@@ -157,15 +160,6 @@ def _all(roots, station):
 def _event(backend, detail):
     report = borrow("firmware.access.report")
     report.security(backend.doorman, "ReconfigurationOfSecurityParameters", detail)
-
-
-def _told(status, reason=None, more=None):
-    if reason is None:
-        return {"status": status}
-    info = {"reasonCode": reason}
-    if more:
-        info["additionalInfo"] = more
-    return {"status": status, "statusInfo": info}
 
 
 ACTIONS = {

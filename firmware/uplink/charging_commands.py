@@ -5,16 +5,13 @@ A request that may be an old one neither sets nor clears nor updates anything: w
 less, or more, than what came after it.
 """
 
-from firmware import borrow, let_go
+from firmware import borrow
 
-try:
-    from firmware.energy import profile
-finally:
-    let_go("firmware.energy.profile")
+profile = borrow("firmware.energy.profile")
+shapes = borrow("firmware.uplink.shapes")
 
-_CUSTOM = (dict, False, None)
+_CUSTOM = shapes.CUSTOM
 _ANY = (object, False, None)
-_DATE = "date-time"  # as firmware.uplink.commands has it
 _PURPOSES = (
     "ChargingStationExternalConstraints",
     "ChargingStationMaxProfile",
@@ -54,7 +51,7 @@ _SCHEDULE = {
     "id": (int, True, None),
     "chargingRateUnit": (("A", "W"), True, None),
     "chargingSchedulePeriod": ([_PERIOD], True, 1024),
-    "startSchedule": (_DATE, False, None),
+    "startSchedule": (shapes.DATE, False, None),
     "duration": (int, False, None),
     "minChargingRate": (float, False, None),
     "useLocalTime": (bool, False, None),
@@ -72,13 +69,13 @@ PROFILE = {
     "chargingProfileKind": (("Absolute", "Recurring", "Relative", "Dynamic"), True, None),
     "chargingSchedule": ([_SCHEDULE], True, 3),
     "recurrencyKind": (("Daily", "Weekly"), False, None),
-    "validFrom": (_DATE, False, None),
-    "validTo": (_DATE, False, None),
+    "validFrom": (shapes.DATE, False, None),
+    "validTo": (shapes.DATE, False, None),
     "transactionId": (str, False, 36),
     "maxOfflineDuration": (int, False, None),
     "invalidAfterOfflineDuration": (bool, False, None),
     "dynUpdateInterval": (int, False, None),
-    "dynUpdateTime": (_DATE, False, None),
+    "dynUpdateTime": (shapes.DATE, False, None),
     "priceScheduleSignature": (str, False, 256),
     "customData": _CUSTOM,
 }
@@ -94,15 +91,15 @@ def _set(backend, payload, fresh):
     evse_id = payload["evseId"]
     given = payload["chargingProfile"]
     if evse_id > len(backend.sessions):
-        return _rejected("UnknownEvse")
+        return shapes.rejected("UnknownEvse")
     data = checked(backend, given, evse_id)
     if isinstance(data, dict):
         return data
     if given["chargingProfilePurpose"] == "TxProfile":
         if "transactionId" not in given:
-            return _rejected("MissingParam", "transactionId")
+            return shapes.rejected("MissingParam", "transactionId")
         if backend.sessions[evse_id - 1].transaction_id != given["transactionId"]:
-            return _rejected("TxNotFound")
+            return shapes.rejected("TxNotFound")
     return install(backend, data, fresh)
 
 
@@ -113,9 +110,9 @@ def start(backend, payload, begin):
     given = payload["chargingProfile"]
     if backend.doorman.config["authorize_remote_start"]:
         # Nobody knows yet who will charge, and where; faster than asked would be worse than not.
-        return _rejected("UnsupportedParam", "chargingProfile with AuthorizeRemoteStart")
+        return shapes.rejected("UnsupportedParam", "chargingProfile with AuthorizeRemoteStart")
     if given["chargingProfilePurpose"] != "TxProfile" or "transactionId" in given:
-        return _rejected("InvalidProfile", "expected a TxProfile without transactionId")
+        return shapes.rejected("InvalidProfile", "expected a TxProfile without transactionId")
     # Where it begins is not known yet: any outlet tells whether the profile is one.
     data = checked(backend, given, payload.get("evseId", 0) or 1)
     if isinstance(data, dict):
@@ -123,7 +120,7 @@ def start(backend, payload, begin):
     try:
         profile.place(_kept(backend), data, backend.doorman.now_s())
     except profile.ProfileError as error:
-        return _rejected(error.reason, str(error)[:1024])
+        return shapes.rejected(error.reason, str(error)[:1024])
     answer, session = begin(backend, payload)
     if session:
         given = dict(given, transactionId=session.transaction_id or "")
@@ -139,7 +136,7 @@ def checked(backend, given, evse_id):
     try:
         return profile.check(given, evse_id, backend.doorman.config["utc_offset_min"])
     except profile.ProfileError as error:
-        return _rejected(error.reason, str(error)[:1024])
+        return shapes.rejected(error.reason, str(error)[:1024])
 
 
 def install(backend, data, fresh=True):
@@ -149,13 +146,13 @@ def install(backend, data, fresh=True):
     if data in kept and not (dynamic and fresh):
         return {"status": "Accepted"}
     if not fresh:
-        return _rejected("StaleCommand")
+        return shapes.rejected("StaleCommand")
     station = backend.doorman.station
     try:
         gone = profile.place(kept, data, backend.doorman.now_s())
         _service(station).change(profile.composite, gone, data)
     except profile.ProfileError as error:
-        return _rejected(error.reason, str(error)[:1024])
+        return shapes.rejected(error.reason, str(error)[:1024])
     except OSError as error:
         return _not_kept(backend, "Rejected", error)
     return {"status": "Accepted"}
@@ -176,7 +173,7 @@ def _clear(backend, payload, fresh):
     if not gone:
         return {"status": "Unknown"}
     if not fresh:
-        return _told("Unknown", "StaleCommand")
+        return shapes.told("Unknown", "StaleCommand")
     try:
         backend.doorman.station.profiles.change(composite, gone)
     except OSError as error:
@@ -187,11 +184,11 @@ def _clear(backend, payload, fresh):
 def _update(backend, payload, fresh):
     service = backend.doorman.station.profiles
     if not service:
-        return _rejected("NotFound")
+        return shapes.rejected("NotFound")
     if not fresh:
-        return _rejected("StaleCommand")
+        return shapes.rejected("StaleCommand")
     reason = service.update(payload["chargingProfileId"], payload["scheduleUpdate"])
-    return _rejected(reason) if reason else {"status": "Accepted"}
+    return shapes.rejected(reason) if reason else {"status": "Accepted"}
 
 
 def _kept(backend):
@@ -206,18 +203,7 @@ def _service(station):
 def _not_kept(backend, status, error):
     if error.args:
         backend.doorman.record("error", problem="charging profiles: %r" % error)
-    return _told(status, "NotKept")
-
-
-def _rejected(reason, text=""):
-    return _told("Rejected", reason, text)
-
-
-def _told(status, reason, text=""):
-    info = {"reasonCode": reason}
-    if text:
-        info["additionalInfo"] = text
-    return {"status": status, "statusInfo": info}
+    return shapes.told(status, "NotKept")
 
 
 _ID = (int, True, None)

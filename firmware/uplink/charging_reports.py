@@ -2,14 +2,12 @@
 Imported for one request and let go of, see firmware.uplink.commands.
 """
 
-from firmware import borrow, let_go
+from firmware import borrow
 from firmware.clock import render
 from firmware.energy.limits import BOARD, CABLE, NO_LIMIT_MA, PILOT, SITE
 
-try:
-    from firmware.energy import composite
-finally:
-    let_go("firmware.energy.composite")
+composite = borrow("firmware.energy.composite")
+shapes = borrow("firmware.uplink.shapes")
 
 _SOURCE = "CSO"  # what is set by this line
 _MOST = 16  # as firmware.energy.profile has it
@@ -17,7 +15,7 @@ _MOST_PERIODS = 48
 _MOST_LOOKS = 64  # at profiles, for one composite schedule: each takes a ms or two
 _MIN_MA = 6000
 
-_CUSTOM = (dict, False, None)
+_CUSTOM = shapes.CUSTOM
 _PURPOSES = composite.PURPOSES + ("PriorityCharging", "LocalGeneration")
 _CRITERION = {
     "chargingProfilePurpose": (_PURPOSES, False, None),
@@ -131,11 +129,11 @@ def _composite(backend, payload, fresh):
     evse_id = payload["evseId"]
     duration_s = payload["duration"]
     if evse_id > len(backend.sessions):
-        return _rejected("UnknownEvse")
+        return shapes.rejected("UnknownEvse")
     if not 0 < duration_s < 1 << 31:
-        return _rejected("InvalidValue")
+        return shapes.rejected("InvalidValue")
     if not station.wall.is_set:
-        return _rejected("CSNotAccepted")
+        return shapes.rejected("CSNotAccepted")
     service = station.profiles or borrow("firmware.energy.profiles").Profiles(station)
     i = max(evse_id, 1) - 1
     outlet = service.outlet(i)
@@ -186,10 +184,6 @@ def _most(station, i):
 def _kept(backend):
     service = backend.doorman.station.profiles
     return service.kept if service else []
-
-
-def _rejected(reason):
-    return {"status": "Rejected", "statusInfo": {"reasonCode": reason}}
 
 
 ACTIONS = {

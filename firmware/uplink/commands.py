@@ -1,7 +1,7 @@
 """What the backend may ask of the station: each request with its shape and its handler. Imported
 for each request anew and let go of, see firmware.let_go.
 
-Payloads are checked against shapes, small tables of the fields that the schema names.
+Payloads are checked against shapes, see firmware.uplink.check.
 """
 
 from micropython import const
@@ -12,25 +12,16 @@ from firmware.uplink.ocpp import CallError
 
 _REPEATS = const(32)  # message ids that are remembered
 _ISSUED_MS = const(60000)  # a request that carries issuedAt is honoured for so long
-DATE = "date-time"  # a kind of field, see check
-_CUSTOM = (dict, False, None)
 
-_MORE = {
-    "additionalIdToken": (str, True, 255),
-    "type": (str, True, 50),
-    "customData": _CUSTOM,
-}
-_TOKEN = {
-    "idToken": (str, True, 255),
-    "type": (str, True, 20),
-    "additionalInfo": ([_MORE], False, 100),
-    "customData": _CUSTOM,
-}
+_check = borrow("firmware.uplink.check").check
+shapes = borrow("firmware.uplink.shapes")
+
+_CUSTOM = shapes.CUSTOM
 _START = {
-    "idToken": (_TOKEN, True, None),
+    "idToken": (shapes.TOKEN, True, None),
     "remoteStartId": (int, True, None),
     "evseId": (int, False, 1),
-    "groupIdToken": (_TOKEN, False, None),
+    "groupIdToken": (shapes.TOKEN, False, None),
     "chargingProfile": (dict, False, None),
     "customData": _CUSTOM,
 }
@@ -54,10 +45,10 @@ def serve(backend, message, replayed):
         raise CallError("NotImplemented", "no such action: %s" % action[:36], message_id)
     shape, handler = table[action]
     try:
-        check(payload, shape)
+        _check(payload, shape)
         if handler is _start and "chargingProfile" in payload:
             profile = borrow("firmware.uplink.charging_commands").PROFILE
-            check(payload["chargingProfile"], profile, "payload.chargingProfile")
+            _check(payload["chargingProfile"], profile, "payload.chargingProfile")
     except CallError as error:
         error.message_id = message_id
         raise
@@ -95,10 +86,10 @@ def _fresh(backend, payload, replayed):
 def _start(backend, payload, fresh):
     # A stale or repeated start would energise an outlet that nobody stands at.
     if not fresh:
-        return _rejected("StaleCommand")
+        return shapes.rejected("StaleCommand")
     wanted = payload.get("evseId", 0)
     if wanted > len(backend.sessions):
-        return _rejected("UnknownEvse")
+        return shapes.rejected("UnknownEvse")
     if "chargingProfile" in payload:
         charging = borrow("firmware.uplink.charging_commands")
         return charging.start(backend, payload, _begin)
@@ -114,7 +105,7 @@ def _begin(backend, payload):
         backend.doorman, token["idToken"], token["type"], wanted, payload["remoteStartId"], group
     )
     if isinstance(begun, str):
-        return _rejected(begun), None
+        return shapes.rejected(begun), None
     if begun is None or begun.transaction_id is None:
         return {"status": "Accepted"}, begun
     return {"status": "Accepted", "transactionId": begun.transaction_id}, begun
@@ -126,27 +117,23 @@ def _stop(backend, payload, fresh):
         if session.transaction_id == payload["transactionId"]:
             session.stop("Remote", "RemoteStop")
             return {"status": "Accepted"}
-    return _rejected("TxNotFound")
+    return shapes.rejected("TxNotFound")
 
 
 def _reset(backend, payload, fresh):
     # What is reset opens first, so an old one could only annoy; but it would do so twice.
     if not fresh:
-        return _rejected("StaleCommand")
+        return shapes.rejected("StaleCommand")
     evse_id = payload.get("evseId")
     sessions = backend.sessions
     if evse_id is not None:
         if not 1 <= evse_id <= len(sessions):
-            return _rejected("UnknownEvse")
+            return shapes.rejected("UnknownEvse")
         sessions = sessions[evse_id - 1 : evse_id]
     busy = any(session.transaction_id is not None for session in sessions)
     at_once = payload["type"] == "Immediate"
     backend.upkeep.reset(evse_id, at_once)
     return {"status": "Scheduled" if busy and not at_once else "Accepted"}
-
-
-def _rejected(reason):
-    return {"status": "Rejected", "statusInfo": {"reasonCode": reason}}
 
 
 _ACTIONS = {
@@ -218,68 +205,3 @@ UNSUPPORTED = (
     "CertificateSigned",
     "SetNetworkProfile",
 )
-
-
-def check(value, shape, where="payload"):
-    """Check an object against a shape; raise CallError naming the field.
-
-    A shape maps each allowed field to (kind, required, bound): kind str with its greatest length,
-    int with its least value, bool, float for any number, a tuple of the words allowed, DATE for an
-    RFC 3339 date-time, a nested shape, a list of one such kind (and its bound) with the most
-    elements that are taken, list or dict of any content, or object for anything.
-    """
-    for name in shape:
-        if shape[name][1] and name not in value:
-            raise CallError("OccurrenceConstraintViolation", "%s.%s: missing" % (where, name))
-    for name in value:
-        field = "%s.%s" % (where, name)
-        if name not in shape:
-            raise CallError("FormatViolation", "%s: no such field" % field)
-        kind, _, bound = shape[name]
-        if kind is object:
-            continue
-        found = value[name]
-        expected = str if kind == DATE else (int, float) if kind is float else kind
-        for made_of, of in ((dict, dict), (tuple, str), (list, list)):
-            if isinstance(kind, made_of):
-                expected = of
-        if not isinstance(found, expected) or isinstance(found, bool) != (kind is bool):
-            raise CallError(
-                "TypeConstraintViolation", "%s: expected %s" % (field, _KINDS[expected])
-            )
-        if name == "customData" and not isinstance(found.get("vendorId"), str):
-            raise CallError("OccurrenceConstraintViolation", "%s.vendorId: missing" % field)
-        if isinstance(kind, dict):
-            check(found, kind, field)
-        elif isinstance(kind, list):
-            if not 1 <= len(found) <= bound:
-                raise CallError(
-                    "OccurrenceConstraintViolation", "%s: expected 1 to %d" % (field, bound)
-                )
-            of = kind[1] if len(kind) > 1 else None
-            for i, one in enumerate(found):
-                check({"[%d]" % i: one}, {"[%d]" % i: (kind[0], True, of)}, field)
-        elif isinstance(kind, tuple):
-            if found not in kind:
-                raise CallError(
-                    "PropertyConstraintViolation", "%s: expected %s" % (field, " or ".join(kind))
-                )
-        elif kind == DATE:
-            try:
-                parse(found)
-            except ValueError as error:
-                raise CallError("PropertyConstraintViolation", "%s: %s" % (field, error))
-        elif kind is str and bound is not None and len(found) > bound:
-            raise CallError("PropertyConstraintViolation", "%s: longer than %d" % (field, bound))
-        elif kind is int and bound is not None and found < bound:
-            raise CallError("PropertyConstraintViolation", "%s: less than %d" % (field, bound))
-
-
-_KINDS = {
-    str: "a text",
-    int: "a whole number",
-    (int, float): "a number",
-    bool: "true or false",
-    dict: "an object",
-    list: "an array",
-}

@@ -2,10 +2,11 @@
 message of OCPP's own. Imported for one request and let go of, see firmware.uplink.commands.
 """
 
-from firmware import let_go
+from firmware import borrow, let_go
 
-_CUSTOM = (dict, False, None)
-_EVSE = {"id": (int, True, 0), "connectorId": (int, False, 0), "customData": _CUSTOM}
+shapes = borrow("firmware.uplink.shapes")
+
+_CUSTOM = shapes.CUSTOM
 _TRIGGER = {
     "requestedMessage": (
         (
@@ -27,7 +28,7 @@ _TRIGGER = {
         None,
     ),
     "customTrigger": (str, False, 50),
-    "evse": (_EVSE, False, None),
+    "evse": (shapes.EVSE, False, None),
     "customData": _CUSTOM,
 }
 _TRANSFER = {
@@ -43,7 +44,7 @@ def _trigger(backend, payload, fresh):
     count = len(backend.sessions)
     evse_id = payload.get("evse", {}).get("id", 0)
     if evse_id > count:
-        return _rejected("UnknownEvse")
+        return shapes.rejected("UnknownEvse")
     numbers = [evse_id - 1] if evse_id else range(count)
     said = []
     if what == "StatusNotification":
@@ -58,7 +59,7 @@ def _trigger(backend, payload, fresh):
     elif what == "TransactionEvent":
         sessions = [backend.sessions[i] for i in numbers if _goes_on(backend.sessions[i])]
         if not sessions:
-            return _rejected("NoTransaction")
+            return shapes.rejected("NoTransaction")
         for session in sessions:
             session.event(1, "Trigger", True)
         return {"status": "Accepted"}
@@ -68,10 +69,10 @@ def _trigger(backend, payload, fresh):
         upload = getattr(backend, "upload", None) if what[0] == "L" else None
         said.append(backend.outbox.add(what, _status, upload))
     elif what == "BootNotification":
-        return _rejected("NotNeeded")  # the last one was accepted
+        return shapes.rejected("NotNeeded")  # the last one was accepted
     else:
         return {"status": "NotImplemented"}
-    return {"status": "Accepted"} if all(said) else _rejected("Busy")
+    return {"status": "Accepted"} if all(said) else shapes.rejected("Busy")
 
 
 def _goes_on(session):
@@ -105,10 +106,6 @@ def _nothing(_):
 
 def _transfer(backend, payload, fresh):
     return {"status": "UnknownVendorId"}
-
-
-def _rejected(reason):
-    return {"status": "Rejected", "statusInfo": {"reasonCode": reason}}
 
 
 ACTIONS = {

@@ -15,6 +15,7 @@ from firmware import borrow
 from firmware.clock import render
 
 entries = borrow("firmware.access.entries")
+shapes = borrow("firmware.uplink.shapes")
 
 FORGET = const(20)  # the number of what firmware.commit does for it
 _STAGED = const(6)  # kinds of records, see firmware.ledger.events
@@ -23,18 +24,7 @@ _SUMMARY = const(2)
 _PAGE = const(480)  # characters of one message, of at most 512
 _LOOKS = const(8)  # records of the journal that are looked at in one turn
 
-_CUSTOM = (dict, False, None)
-_MORE = {
-    "additionalIdToken": (str, True, 255),
-    "type": (str, True, 50),
-    "customData": _CUSTOM,
-}
-_TOKEN = {
-    "idToken": (str, True, 255),
-    "type": (str, True, 20),
-    "additionalInfo": ([_MORE], False, 100),
-    "customData": _CUSTOM,
-}
+_CUSTOM = shapes.CUSTOM
 _CERTIFICATE = {
     "hashAlgorithm": (("SHA256", "SHA384", "SHA512"), True, None),
     "issuerNameHash": (str, True, 128),
@@ -44,7 +34,7 @@ _CERTIFICATE = {
 }
 _CUSTOMER = {
     "customerCertificate": (_CERTIFICATE, False, None),
-    "idToken": (_TOKEN, False, None),
+    "idToken": (shapes.TOKEN, False, None),
     "requestId": (int, True, 0),
     "report": (bool, True, None),
     "clear": (bool, True, None),
@@ -61,26 +51,26 @@ def _customer(backend, payload, fresh):
         if name in payload
     ]
     if len(named) != 1 or not (payload["report"] or payload["clear"]):
-        return _told("Invalid", "MissingParam" if len(named) < 2 else "InvalidValue")
+        return shapes.told("Invalid", "MissingParam" if len(named) < 2 else "InvalidValue")
     if not door.config["customer_info"]:
-        return _told("Rejected", "NotEnabled")
+        return shapes.told("Rejected", "NotEnabled")
     if not fresh:
-        return _told("Rejected", "StaleCommand")
+        return shapes.told("Rejected", "StaleCommand")
     if backend.outbox.has("NotifyCustomerInformation"):
-        return _told("Rejected", "Busy")
+        return shapes.told("Rejected", "Busy")
     token = payload.get("idToken", {}).get("idToken")
     try:
         digest = door.digest(token) if token else None
     except ValueError:
-        return _told("Invalid", "InvalidIdToken")
+        return shapes.told("Invalid", "InvalidIdToken")
     if payload["report"]:
         _report(door, payload["requestId"], token, digest, payload["clear"])
     elif digest:
         try:
             _clear(door, digest)
         except OSError:
-            return _told("Rejected", "NotKept")
-    return _told("Accepted")
+            return shapes.told("Rejected", "NotKept")
+    return shapes.told("Accepted")
 
 
 def _clear(door, digest):
@@ -222,12 +212,6 @@ def _session(about):
     if about["cost_micro"] is not None:
         line += ", %d.%06d %s" % (divmod(about["cost_micro"], 1000000) + (about["currency"],))
     return line[:160] + (", with a receipt" if about["receipt"] else "")
-
-
-def _told(status, reason=None):
-    if reason:
-        return {"status": status, "statusInfo": {"reasonCode": reason}}
-    return {"status": status}
 
 
 ACTIONS = {"CustomerInformation": (_CUSTOMER, _customer)}

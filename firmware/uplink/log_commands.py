@@ -4,12 +4,13 @@ firmware.uplink.commands.
 
 from firmware import borrow
 
-_DATE = "date-time"  # as firmware.uplink.commands has it
-_CUSTOM = (dict, False, None)
+shapes = borrow("firmware.uplink.shapes")
+
+_CUSTOM = shapes.CUSTOM
 _PARAMETERS = {
     "remoteLocation": (str, True, 2000),
-    "oldestTimestamp": (_DATE, False, None),
-    "latestTimestamp": (_DATE, False, None),
+    "oldestTimestamp": (shapes.DATE, False, None),
+    "latestTimestamp": (shapes.DATE, False, None),
     "customData": _CUSTOM,
 }
 _LOG = {
@@ -22,8 +23,8 @@ _LOG = {
 }
 _FIRMWARE = {
     "location": (str, True, 2000),
-    "retrieveDateTime": (_DATE, True, None),
-    "installDateTime": (_DATE, False, None),
+    "retrieveDateTime": (shapes.DATE, True, None),
+    "installDateTime": (shapes.DATE, False, None),
     "signingCertificate": (str, False, 5500),
     "signature": (str, False, 800),
     "customData": _CUSTOM,
@@ -39,9 +40,9 @@ _UPDATE = {
 
 def _get(backend, payload, fresh):
     if not fresh:
-        return _rejected("StaleCommand")
+        return shapes.rejected("StaleCommand")
     if payload["logType"] == "DataCollectorLog":
-        return _rejected("UnsupportedParam")
+        return shapes.rejected("UnsupportedParam")
     try:
         upload = borrow("firmware.uplink.upload").Upload(backend, payload)
     except ValueError as error:
@@ -58,11 +59,7 @@ def _get(backend, payload, fresh):
 
 def _update(backend, payload, fresh):
     # There is no way yet to check, install and take back a firmware that comes over the line.
-    return _rejected("UnsupportedRequest")
-
-
-def _rejected(reason):
-    return {"status": "Rejected", "statusInfo": {"reasonCode": reason}}
+    return shapes.rejected("UnsupportedRequest")
 
 
 ACTIONS = {"GetLog": (_LOG, _get), "UpdateFirmware": (_UPDATE, _update)}

@@ -7,31 +7,21 @@ but "All" clears those that were set. Faults are told of whatever is set, down t
 
 import json
 
-from firmware import borrow, let_go
+from firmware import borrow
 
-try:
-    from firmware.uplink import monitors, variables
-finally:
-    for _module in ("monitors", "variables"):
-        let_go("firmware.uplink." + _module)
+monitors = borrow("firmware.uplink.monitors")
+shapes = borrow("firmware.uplink.shapes")
+variables = borrow("firmware.uplink.variables")
 
 _MOST = 16  # monitors
 _LONGEST = 960  # of the field that has them, as firmware.config has it
 _AT_ONCE = 4  # monitors in one NotifyMonitoringReport
 _BIGGEST = 1000000  # a value
 
-_CUSTOM = (dict, False, None)
-_EVSE = {"id": (int, True, 0), "connectorId": (int, False, 0), "customData": _CUSTOM}
-_COMPONENT = {
-    "evse": (_EVSE, False, None),
-    "name": (str, True, 50),
-    "instance": (str, False, 50),
-    "customData": _CUSTOM,
-}
-_VARIABLE = {"name": (str, True, 50), "instance": (str, False, 50), "customData": _CUSTOM}
+_CUSTOM = shapes.CUSTOM
 _WANTED = {
-    "component": (_COMPONENT, True, None),
-    "variable": (_VARIABLE, False, None),
+    "component": (shapes.COMPONENT, True, None),
+    "variable": (shapes.VARIABLE, False, None),
     "customData": _CUSTOM,
 }
 _STREAM = {
@@ -55,8 +45,8 @@ _DATA = {
     "value": (float, True, None),
     "type": (_NAMES, True, None),
     "severity": (int, True, 0),
-    "component": (_COMPONENT, True, None),
-    "variable": (_VARIABLE, True, None),
+    "component": (shapes.COMPONENT, True, None),
+    "variable": (shapes.VARIABLE, True, None),
     "customData": _CUSTOM,
 }
 _CRITERIA = {
@@ -86,7 +76,7 @@ def _set(backend, payload, fresh):
             else:
                 kept = changed
                 result["id"] = made[0]
-        result.update(_told(status, why))
+        result.update(shapes.told(status, why))
         results.append(result)
     return {"setMonitoringResult": results}
 
@@ -159,14 +149,14 @@ def _clear(backend, payload, fresh):
     for number in payload["id"]:
         left = [one for one in kept if one[0] != number]
         if len(left) == len(kept):
-            result = _told("NotFound")
+            result = shapes.told("NotFound")
         elif not fresh:
-            result = _told("Rejected", "StaleCommand")
+            result = shapes.told("Rejected", "StaleCommand")
         elif not _keep(station, kept, left):
-            result = _told("Rejected", "NotKept")
+            result = shapes.told("Rejected", "NotKept")
         else:
             kept = left
-            result = _told("Accepted")
+            result = shapes.told("Accepted")
         result["id"] = number
         results.append(result)
     return {"clearMonitoringResult": results}
@@ -177,22 +167,22 @@ def _base(backend, payload, fresh):
     kept = _kept(station)
     if payload["monitoringBase"] != "All" and kept:
         if not fresh:
-            return _told("Rejected", "StaleCommand")
+            return shapes.told("Rejected", "StaleCommand")
         if not _keep(station, kept, []):
-            return _told("Rejected", "NotKept")
-    return _told("Accepted")
+            return shapes.told("Rejected", "NotKept")
+    return shapes.told("Accepted")
 
 
 def _level(backend, payload, fresh):
     station = backend.doorman.station
     severity = payload["severity"]
     if severity > 9:
-        return _told("Rejected", "ValueOutOfRange")
+        return shapes.told("Rejected", "ValueOutOfRange")
     if not fresh and severity != station.config["monitoring_level"]:
-        return _told("Rejected", "StaleCommand")
+        return shapes.told("Rejected", "StaleCommand")
     if not _save(station, "monitoring_level", severity):
-        return _told("Rejected", "NotKept")
-    return _told("Accepted")
+        return shapes.told("Rejected", "NotKept")
+    return shapes.told("Accepted")
 
 
 def _report(backend, payload, fresh):
@@ -204,10 +194,10 @@ def _report(backend, payload, fresh):
     if wanted:
         found = [one for one in found if any(_is(one, what) for what in wanted)]
     if not found:
-        return _told("EmptyResultSet")
+        return shapes.told("EmptyResultSet")
     if not _tell((backend, payload["requestId"], 0, found)):
-        return _told("Rejected", "Busy")
-    return _told("Accepted")
+        return shapes.told("Rejected", "Busy")
+    return shapes.told("Accepted")
 
 
 def _is(monitor, wanted):
@@ -264,12 +254,6 @@ def _described(monitor):
     if value % 1000 and value > 0:
         about["value"] = divmod(value, 1000)
     return {"component": component, "variable": variable, "variableMonitoring": [about]}
-
-
-def _told(status, reason=None):
-    if reason:
-        return {"status": status, "statusInfo": {"reasonCode": reason}}
-    return {"status": status}
 
 
 ACTIONS = {

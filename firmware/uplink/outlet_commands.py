@@ -5,17 +5,19 @@ firmware.uplink.commands.
 
 from micropython import const
 
+from firmware import borrow
 from firmware.ticks import diff
 from firmware.uplink.ocpp import CALLRESULT
+
+shapes = borrow("firmware.uplink.shapes")
 
 _EVENT = const(1)  # kind of a record, see firmware.ledger.events
 _LOOKS = const(32)  # records of the journal that one request has looked at: each takes a ms
 _UNLOCK_MS = const(8000)  # five tries of the lock, see firmware.outlet.plug, and some to spare
 
-_CUSTOM = (dict, False, None)
-_EVSE = {"id": (int, True, 0), "connectorId": (int, False, 0), "customData": _CUSTOM}
+_CUSTOM = shapes.CUSTOM
 _AVAILABILITY = {
-    "evse": (_EVSE, False, None),
+    "evse": (shapes.EVSE, False, None),
     "operationalStatus": (("Inoperative", "Operative"), True, None),
     "customData": _CUSTOM,
 }
@@ -28,17 +30,17 @@ def _availability(backend, payload, fresh):
     evse = payload.get("evse", {})
     evse_id, connector_id = evse.get("id", 0), evse.get("connectorId", 0)
     if evse_id > len(door.sessions):
-        return _told("Rejected", "UnknownEvse")
+        return shapes.told("Rejected", "UnknownEvse")
     if connector_id > (1 if evse_id else 0):
-        return _told("Rejected", "UnknownConnectorId")
+        return shapes.told("Rejected", "UnknownConnectorId")
     name = "%d.1" % evse_id if connector_id else "%d" % evse_id
     operative = payload["operationalStatus"] == "Operative"
     if not fresh and operative == (name in door.config["inoperative"].split(",")):
-        return _told("Rejected", "StaleCommand")  # an old one would undo what came after it
+        return shapes.told("Rejected", "StaleCommand")  # an old one would undo what came after it
     try:
         door.get("availability").change(door.station, name, operative)
     except OSError:
-        return _told("Rejected", "NotKept")
+        return shapes.told("Rejected", "NotKept")
     busy = False
     for i, session in enumerate(door.sessions, 1):
         if evse_id in (0, i) and session.outlet.inoperative:
@@ -46,7 +48,7 @@ def _availability(backend, payload, fresh):
                 busy = True
             else:
                 _release(door, i)
-    return _told("Scheduled" if busy and not operative else "Accepted")
+    return shapes.told("Scheduled" if busy and not operative else "Accepted")
 
 
 def _release(door, evse_id):
@@ -64,17 +66,17 @@ def _removed(number):
 def _unlock(backend, payload, fresh):
     evse_id = payload["evseId"]
     if not 1 <= evse_id <= len(backend.sessions) or payload["connectorId"] != 1:
-        return _told("UnknownConnector")
+        return shapes.told("UnknownConnector")
     session = backend.sessions[evse_id - 1]
     plug = session.outlet.plug
     if not plug:
-        return _told("UnlockFailed", "FixedCable")
+        return shapes.told("UnlockFailed", "FixedCable")
     if session.tx or session.authorised:
-        return _told("OngoingAuthorizedTransaction")
+        return shapes.told("OngoingAuthorizedTransaction")
     if not plug._socket.locked():
-        return _told("Unlocked")
+        return shapes.told("Unlocked")
     if not fresh:
-        return _told("UnlockFailed", "StaleCommand")
+        return shapes.told("UnlockFailed", "StaleCommand")
     # The lock's own watch lets go of the plug, once the contactor is seen open: it tries anew.
     plug._tries = plug._try_ms = 0
     message_id = backend.seen[-1]
@@ -82,11 +84,11 @@ def _unlock(backend, payload, fresh):
 
     def tick(now_ms):
         if session.authorised:  # somebody was faster, and his plug stays locked
-            answer = _told("OngoingAuthorizedTransaction")
+            answer = shapes.told("OngoingAuthorizedTransaction")
         elif not plug._socket.locked():
-            answer = _told("Unlocked")
+            answer = shapes.told("Unlocked")
         elif diff(now_ms, since_ms) >= _UNLOCK_MS:
-            answer = _told("UnlockFailed")
+            answer = shapes.told("UnlockFailed")
         else:
             return True
         backend.answer([CALLRESULT, message_id, answer])
@@ -121,12 +123,6 @@ def _queued(outbox, journal, tx):
             if tx in (None, int.from_bytes(record[18:22], "little")):
                 return True
     return first + _LOOKS < journal.next
-
-
-def _told(status, reason=None):
-    if reason:
-        return {"status": status, "statusInfo": {"reasonCode": reason}}
-    return {"status": status}
 
 
 ACTIONS = {

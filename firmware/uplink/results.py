@@ -3,13 +3,12 @@ and let go of, see firmware.let_go.
 """
 
 from firmware import borrow
+from firmware.uplink.ocpp import CallError
 
-# What an action is not named for has nothing but customData, which nobody reads.
-_access = borrow("firmware.uplink.access_commands")
-_commands = borrow("firmware.uplink.commands")
+shapes = borrow("firmware.uplink.shapes")
 
-_CUSTOM = (dict, False, None)
-_INFO = _access._INFO
+_CUSTOM = shapes.CUSTOM
+_INFO = shapes.token_info()
 _STATUS_INFO = {
     "reasonCode": (str, True, 20),
     "additionalInfo": (str, False, 1024),
@@ -59,13 +58,13 @@ SHAPES = {
         "customData": _CUSTOM,
     },
     "BootNotification": {
-        "currentTime": (_commands.DATE, True, None),
+        "currentTime": (shapes.DATE, True, None),
         "interval": (int, True, None),
         "status": (("Accepted", "Pending", "Rejected"), True, None),
         "statusInfo": (_STATUS_INFO, False, None),
         "customData": _CUSTOM,
     },
-    "Heartbeat": {"currentTime": (_commands.DATE, True, None), "customData": _CUSTOM},
+    "Heartbeat": {"currentTime": (shapes.DATE, True, None), "customData": _CUSTOM},
     "PullDynamicScheduleUpdate": {
         "scheduleUpdate": (_UPDATE, False, None),
         "status": (("Accepted", "Rejected"), True, None),
@@ -77,8 +76,8 @@ SHAPES = {
         "chargingPriority": (int, False, None),
         "idTokenInfo": (_INFO, False, None),
         "transactionLimit": (_LIMIT, False, None),
-        "updatedPersonalMessage": (_access._TEXT, False, None),
-        "updatedPersonalMessageExtra": ([_access._TEXT], False, 4),
+        "updatedPersonalMessage": (shapes.TEXT, False, None),
+        "updatedPersonalMessageExtra": ([shapes.TEXT], False, 4),
         "customData": _CUSTOM,
     },
 }
@@ -86,9 +85,10 @@ SHAPES = {
 
 def problem(action, payload):
     """What is wrong with the answer `payload` to our CALL `action`, in words, or None."""
-    try:
-        if action in SHAPES:
-            _commands.check(payload, SHAPES[action])
-    except _commands.CallError as error:
-        return "%s: %s" % (action, error.description)
+    # What an action is not named for has nothing but customData, which nobody reads.
+    if action in SHAPES:
+        try:
+            borrow("firmware.uplink.check").check(payload, SHAPES[action])
+        except CallError as error:
+            return "%s: %s" % (action, error.description)
     return None

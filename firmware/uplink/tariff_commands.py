@@ -6,9 +6,11 @@ holds. A request that may be an old one installs nothing, for its prices may be 
 tells no tokens: a pile keeps none.
 """
 
-from firmware import let_go
+from firmware import borrow, let_go
 
-_CUSTOM = (dict, False, None)
+shapes = borrow("firmware.uplink.shapes")
+
+_CUSTOM = shapes.CUSTOM
 _SET = {"evseId": (int, True, 0), "tariff": (dict, True, None), "customData": _CUSTOM}
 _GET = {"evseId": (int, True, 0), "customData": _CUSTOM}
 _CLEAR = {
@@ -26,19 +28,19 @@ _HEAD = 5  # bytes of a tariff before its id
 
 def _set(backend, payload, fresh):
     if payload["evseId"] > len(backend.sessions):
-        return _told("Rejected", "UnknownEvse")
+        return shapes.told("Rejected", "UnknownEvse")
     data = _checked(payload["tariff"])
     if isinstance(data, dict):
         return data
     door = backend.doorman
-    return _told(*door.get("prices").put(door, payload["evseId"], data, fresh))
+    return shapes.told(*door.get("prices").put(door, payload["evseId"], data, fresh))
 
 
 def _get(backend, payload, fresh):
     evse_id = payload["evseId"]
     sessions = backend.sessions
     if evse_id > len(sessions):
-        return _told("Rejected", "UnknownEvse")
+        return shapes.told("Rejected", "UnknownEvse")
     door = backend.doorman
     prices = door.get("prices")
     named = prices.ids(door, prices.defaults(door))
@@ -80,22 +82,22 @@ def _clear(backend, payload, fresh):
         if evse_id in (None, key[0]) and (wanted is None or named.get(key) in wanted):
             gone.append(key)
             if key in named:
-                results[named[key]] = _told("Accepted")
+                results[named[key]] = shapes.told("Accepted")
     if gone and wanted is None and not fresh:
-        return {"clearTariffsResult": [_told("Rejected", "StaleCommand")]}
+        return {"clearTariffsResult": [shapes.told("Rejected", "StaleCommand")]}
     if gone and not prices.clear(door, gone):
         for tariff_id in results:
-            results[tariff_id] = _told("Rejected", "NotKept")
+            results[tariff_id] = shapes.told("Rejected", "NotKept")
     for session in backend.sessions:
         # A driver's is forgotten with his transaction, which goes on with it.
         if session.budget and session.budget.driver:
             tariff_id = _id(session.budget.tariff)
             if evse_id in (None, session.evse_id) and (wanted is None or tariff_id in wanted):
-                results.setdefault(tariff_id, _told("Accepted"))
+                results.setdefault(tariff_id, shapes.told("Accepted"))
     for tariff_id in wanted or ():
-        results.setdefault(tariff_id, _told("NoTariff"))
+        results.setdefault(tariff_id, shapes.told("NoTariff"))
     told = [dict(results[tariff_id], tariffId=tariff_id) for tariff_id in sorted(results)]
-    return {"clearTariffsResult": told or [_told("NoTariff")]}
+    return {"clearTariffsResult": told or [shapes.told("NoTariff")]}
 
 
 def _change(backend, payload, fresh):
@@ -106,9 +108,9 @@ def _change(backend, payload, fresh):
             if isinstance(data, dict):
                 return data
             if not fresh:
-                return _told("Rejected", "StaleCommand")
-            return _told(*_bounds().change(session, data))
-    return _told("TxNotFound")
+                return shapes.told("Rejected", "StaleCommand")
+            return shapes.told(*_bounds().change(session, data))
+    return shapes.told("TxNotFound")
 
 
 def _checked(tariff):
@@ -134,12 +136,6 @@ def _bounds():
 
 def _id(tariff):
     return str(tariff[_HEAD : _HEAD + tariff[4]], "utf-8")
-
-
-def _told(status, reason=None):
-    if reason:
-        return {"status": status, "statusInfo": {"reasonCode": reason}}
-    return {"status": status}
 
 
 ACTIONS = {

@@ -2,36 +2,26 @@
 Imported for one request and let go of, see firmware.uplink.commands.
 """
 
-from firmware import let_go
+from firmware import borrow
 
-try:
-    from firmware.uplink import variables
-finally:
-    let_go("firmware.uplink.variables")
+shapes = borrow("firmware.uplink.shapes")
+variables = borrow("firmware.uplink.variables")
 
 _AT_ONCE = 6  # variables in one NotifyReport
 
-_CUSTOM = (dict, False, None)
-_EVSE = {"id": (int, True, 0), "connectorId": (int, False, 0), "customData": _CUSTOM}
-_COMPONENT = {
-    "evse": (_EVSE, False, None),
-    "name": (str, True, 50),
-    "instance": (str, False, 50),
-    "customData": _CUSTOM,
-}
-_VARIABLE = {"name": (str, True, 50), "instance": (str, False, 50), "customData": _CUSTOM}
+_CUSTOM = shapes.CUSTOM
 _TYPE = (("Actual", "Target", "MinSet", "MaxSet"), False, None)
 _GET = {
     "attributeType": _TYPE,
-    "component": (_COMPONENT, True, None),
-    "variable": (_VARIABLE, True, None),
+    "component": (shapes.COMPONENT, True, None),
+    "variable": (shapes.VARIABLE, True, None),
     "customData": _CUSTOM,
 }
 _SET = dict(_GET)
 _SET["attributeValue"] = (str, True, 2500)
 _WANTED = {
-    "component": (_COMPONENT, True, None),
-    "variable": (_VARIABLE, False, None),
+    "component": (shapes.COMPONENT, True, None),
+    "variable": (shapes.VARIABLE, False, None),
     "customData": _CUSTOM,
 }
 _CRITERIA = ("Active", "Available", "Enabled", "Problem")

@@ -5,11 +5,11 @@ import json
 
 import pytest
 
+from firmware import borrow
 from firmware.uplink import (
     access_commands,
     charging_commands,
     charging_reports,
-    commands,
     control_commands,
     customer_commands,
     log_commands,
@@ -20,6 +20,7 @@ from firmware.uplink import (
 from tests import pile
 from tools.host import ocpp_schemas
 
+shapes = borrow("firmware.uplink.shapes")
 SCHEMAS = importlib.resources.files("ocpp") / "v21" / "schemas"
 KINDS = {"string": str, "integer": int, "number": float, "boolean": bool}
 # Where a shape takes less than the schema, and why: lists are bounded, a list of no entry is left
@@ -58,7 +59,7 @@ def _kind(kind, bound, wanted, definitions, field):
         if wanted["type"] != "array" or wanted.get("minItems") != 1:
             yield "%s: expected an array of at least one" % field
         yield from _kind(kind[0], (*kind, None)[1], wanted["items"], definitions, field + "[]")
-    elif kind == commands.DATE:
+    elif kind == shapes.DATE:
         if wanted.get("format") != "date-time":
             yield "%s: no date" % field
     elif kind is not KINDS[wanted["type"]]:

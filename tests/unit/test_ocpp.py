@@ -2,7 +2,7 @@
 
 import json
 
-from firmware.uplink.commands import check
+from firmware.uplink.check import check
 from firmware.uplink.incoming import decode
 from firmware.uplink.ocpp import CallError, encode
 from tests.support import raises
