@@ -37,7 +37,7 @@ def token_info():
     """The shape of an idTokenInfo."""
     return {
         "status": (borrow("firmware.access.entries").STATUSES[1:], True, None),
-        "cacheExpiryDateTime": (str, False, 40),
+        "cacheExpiryDateTime": (DATE, False, None),
         "chargingPriority": (int, False, None),
         "groupIdToken": (TOKEN, False, None),
         "language1": (str, False, 8),

@@ -303,7 +303,11 @@ def test_malformed_lists_change_nothing():
         ("localAuthorizationList", [_data(CARD, evseId=[])], "OccurrenceConstraintViolation"),
         ("localAuthorizationList", [_data(CARD, evseId=["1"])], "TypeConstraintViolation"),
         ("localAuthorizationList", [_data(CARD, more=1)], "FormatViolation"),
-        ("localAuthorizationList", [_data(CARD, cacheExpiryDateTime="late")], "Failed"),
+        (
+            "localAuthorizationList",
+            [_data(CARD, cacheExpiryDateTime="late")],
+            "PropertyConstraintViolation",
+        ),
         ("localAuthorizationList", [_data("x" * 256)], "PropertyConstraintViolation"),
         ("force", True, "FormatViolation"),
     ):

@@ -1,0 +1,1 @@
+[3, "#TransactionEvent#", {"totalCost": 1, "idTokenInfo": {"status": "NoCredit", "cacheExpiryDateTime": "null"}}]
