@@ -24,6 +24,8 @@ FIELDS = {
     # HOST:PORT, or more with commas between them, tried in turn; empty: the pile works alone
     "broker": (str, "", 0, 250),
     "tls": (int, 0, 0, 1),  # see firmware/uplink/secure.py
+    # On an ESP32: 1: charging pauses for a handshake, at most once in 15 minutes; 0: it waits
+    "tls_pause": (int, 0, 0, 1),
     "dns": (str, "", 0, 120),  # name servers, HOST or HOST:PORT with commas; empty: the network's
     "root": (str, "ocpp", 1, 40),
     "user": (str, "", 0, 80),

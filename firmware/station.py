@@ -97,12 +97,13 @@ class Station:
                 # going on.
                 self._stumble(error)
 
+    def driven(self):
+        """Whether any contactor is to be closed."""
+        return any(core.cells[DRIVE] for core in self.cores)
+
     def closed(self):
         """Whether any contactor may be closed: nothing is written to flash then."""
-        for core in self.cores:
-            if core.cells[DRIVE]:
-                return True
-        return any(place.contactor.closed() for place in self.board.outlets)
+        return self.driven() or any(place.contactor.closed() for place in self.board.outlets)
 
     def keep(self, now_ms):
         """Let go of what nobody needs of the journal."""

@@ -18,7 +18,8 @@ SITE = const(4)
 BACKEND = const(5)
 PILOT = const(7)
 REST = const(8)
-_COUNT = const(9)
+LINE = const(9)
+_COUNT = const(10)
 
 NO_LIMIT_MA = const(80000)  # IEC 61851-1 table A.7 ends here
 

@@ -4,7 +4,8 @@ that only, see firmware.let_go.
 What must be known from one time to the next is in `route`: "turn", how many brokers have failed;
 "step", how far the last attempt came: name, connect, tls, mqtt, "" once the session has held;
 "told", what was said about the last failure of each broker since; "hosts", the last address of
-each; "dead", how many attempts on end have reached nobody.
+each; "dead", how many attempts on end have reached nobody; "stalls", whether a handshake holds up
+the safety tick; "paused_ms", when charging last paused for one.
 
 **The radio.** It may say that it has joined while nothing passes. So after every _REJOIN attempts
 that nobody answered, no name server, no broker, not even with a refusal, it is to join again; from
@@ -20,6 +21,7 @@ import socket
 from micropython import const
 
 from firmware import borrow, let_go
+from firmware.energy.limits import LINE, NO_LIMIT_MA
 from firmware.ticks import add, diff
 from firmware.uplink.line import reader
 
@@ -29,6 +31,9 @@ _PAUSE_EVENT_MS = const(3600000)  # between two security events
 # What TLS says of a certificate that it does not take, in words or not.
 _UNTRUSTED = ("signed by", "Common Name", "validity", "X509", "9984")
 _WAIT_MS = const(200)
+_PAUSES_MS = const(15 * 60000)  # from one pause of charging to the next
+_PAUSED_MS = const(30000)  # one lasts so long, and then as any other, see firmware.outlet.rest
+_OPEN_MS = const(15000)  # of these a vehicle may take so many to stop
 _REJOIN = const(6)  # attempts; with back-off and time-outs two to four minutes
 _ANEW = const(18)
 _ANSWERS = ("ECONNREFUSED", "no such host", "no host name", "no IPv4 address", "its answer is")
@@ -46,7 +51,8 @@ async def dial(station, route, ticks_ms):
         route["dead"] = 0
     route["step"] = "name"
     # The arithmetic of a handshake holds up an ESP32's safety tick.
-    while config["tls"] and station.board.stalls and station.closed():
+    stalls = route["stalls"] = config["tls"] and station.board.stalls
+    while stalls and station.driven() and not _may_pause(station, route):
         await asyncio.sleep_ms(_WAIT_MS)
     brokers = config["broker"].split(",")
     turn, which = divmod(route["turn"], len(brokers))
@@ -61,6 +67,8 @@ async def dial(station, route, ticks_ms):
         await _connect(sock, found[-1], ticks_ms)
         if config["tls"]:
             route["step"] = "tls"
+            if stalls and station.driven():
+                await _pause(station, route, ticks_ms)
             # Each root has its turn with each broker and each of its addresses.
             return _secure(sock, host, station, rounds)
         route["step"] = "mqtt"
@@ -105,6 +113,27 @@ def _tell(station, route, detail):
         route["event_ms"] = uptime_ms
         report = borrow("firmware.access.report")
         report.security(station.cards, "InvalidCentralSystemCertificate", detail)
+
+
+def _may_pause(station, route):
+    last_ms = route.get("paused_ms")
+    return station.config["tls_pause"] and (
+        last_ms is None or station.wall.uptime_ms - last_ms >= _PAUSES_MS
+    )
+
+
+async def _pause(station, route, ticks_ms):
+    # Somebody is there to shake hands with: let no outlet charge for so long.
+    if not _may_pause(station, route):
+        raise OSError("a session began")
+    route["paused_ms"] = station.wall.uptime_ms
+    now_ms = ticks_ms()
+    for outlet in station.outlets:
+        outlet.limits.set(LINE, 0, "a handshake of the line", now_ms, _PAUSED_MS, NO_LIMIT_MA)
+    while station.driven():
+        if diff(ticks_ms(), now_ms) >= _OPEN_MS:
+            raise OSError("no pause: the contactor is still closed")
+        await asyncio.sleep_ms(_WAIT_MS)
 
 
 async def _addresses(route, host, port, servers, ticks_ms):

@@ -28,7 +28,7 @@ async def move(link, station, ticks_ms):
         sock = None
         try:
             sock = await borrow("firmware.uplink.dial").dial(station, route, ticks_ms)
-            why = await _carry(link, route, sock, chunk, ticks_ms)
+            why = await _carry(link, station, route, sock, chunk, ticks_ms)
         except Exception as e:  # also from an owner's callback: the line lives on, and says why
             why = "%s: %s" % (type(e).__name__, e)
         finally:
@@ -42,7 +42,7 @@ async def move(link, station, ticks_ms):
             pass
 
 
-async def _carry(link, route, sock, chunk, ticks_ms):
+async def _carry(link, station, route, sock, chunk, ticks_ms):
     """Move bytes until one side ends it; returns why."""
     read = reader(sock)
     write = getattr(sock, "write", None) or sock.send
@@ -50,6 +50,8 @@ async def _carry(link, route, sock, chunk, ticks_ms):
     link.opened(ticks_ms())
     while True:
         moved = False
+        if route["step"] == "tls" and route["stalls"] and station.driven():
+            return "a session began"
         n = _now(read, chunk)
         if n == 0:
             return "closed by the broker"

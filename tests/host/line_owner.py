@@ -1,18 +1,21 @@
 """The pile's side of test_line.py: the firmware's link and line with a tiny outbox on top.
 
-Usage: line_owner.py BROKERS SPEED [tls] [dns=SERVERS]; the clock that link and line see runs SPEED
-times as fast.
+Usage: line_owner.py BROKERS SPEED [tls] [stalls] [pause] [dns=SERVERS]; the clock that link and
+line see runs SPEED times as fast. `stalls`: as on an ESP32 whose contactor is driven while there
+is a file of the name `driven`; `pause`: it may pause.
 Publishes "0", "1", ... and after a lost line again, from the first that is not acknowledged.
 Prints one event a line: `up`, `down WHY`, `closed BROKER STEP WHY` (an attempt failed), `got
 PAYLOAD`, `acked N`, `late MS` (another task waited for longer than ever before).
 """
 
 import asyncio
+import os
 import sys
 import time
 
 import micropython  # noqa: F401  (on CPython it adds time.ticks_ms and asyncio.sleep_ms)
 
+from firmware.energy.limits import Limits
 from firmware.uplink.line import move
 from firmware.uplink.link import Link
 
@@ -33,7 +36,17 @@ class Station:
     """What the line asks a station."""
 
     config = {"broker": brokers, "tls": "tls" in sys.argv, "dns": ""}
+    config["tls_pause"] = "pause" in sys.argv
     closed = bool
+
+    class outlet:
+        limits = Limits(32000)
+
+    outlets = (outlet,)
+
+    @staticmethod
+    def driven():
+        return Station.outlet.limits.effective_ma() and "driven" in os.listdir()
 
     cards = None
 
@@ -42,7 +55,7 @@ class Station:
         uptime_ms = 0
 
     class board:
-        stalls = False
+        stalls = "stalls" in sys.argv
 
         def date():
             return "2999"

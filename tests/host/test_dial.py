@@ -185,9 +185,9 @@ def authority():
 
 
 @contextlib.asynccontextmanager
-async def secured(authority, folder, *names, own=None, more="", trusts=True, **dates):
+async def secured(authority, folder, *names, own=None, more="", trusts=True, words=(), **dates):
     """A pile that trusts `own` (default: `authority`) with TLS at a broker that has a certificate
-    for `names`; not `trusts`: it has no file that says whom.
+    for `names`; not `trusts`: it has no file that says whom. `words`: see line_owner.py.
     """
     made = authority.issue(folder / "broker", *names, **dates)
     trust = (own or authority).issue(folder / "tls", "CP-1")
@@ -200,7 +200,7 @@ async def secured(authority, folder, *names, own=None, more="", trusts=True, **d
         for what, name in (("cafile", "ca"), ("certfile", "cert"), ("keyfile", "key"))
     )
     with broker(config + more, "127.0.0.1:%d" % port):
-        async with pile(port, "micropython", "localhost", "tls", cwd=trust.parent) as it:
+        async with pile(port, "micropython", "localhost", "tls", *words, cwd=trust.parent) as it:
             yield it
 
 
@@ -296,18 +296,48 @@ def test_a_broker_without_tls(mosquitto, authority, tmp_path):
     asyncio.run(run())
 
 
+def test_a_session_that_begins_in_a_handshake_ends_it(authority, tmp_path):
+    async def run():
+        with socket.create_server(("127.0.0.1", 0)) as mute:
+            port = mute.getsockname()[1]
+            authority.issue(tmp_path / "tls", "CP-1")
+            async with pile(port, "micropython", "127.0.0.1", "tls", "stalls", cwd=tmp_path) as it:
+                where, _ = await asyncio.to_thread(mute.accept)
+                (tmp_path / "driven").touch()
+                assert (await it.says("closed", 0)).endswith(" tls a session began")
+                where.close()
+                mute.settimeout(2)  # twenty seconds of the line
+                with pytest.raises(TimeoutError):
+                    mute.accept()
+                (tmp_path / "driven").unlink()
+                (await asyncio.to_thread(mute.accept))[0].close()
+
+    asyncio.run(run())
+
+
+def test_charging_pauses_for_a_handshake_where_it_may(authority, tmp_path):
+    (tmp_path / "driven").touch()
+
+    async def run():
+        names = ["localhost"]
+        async with secured(authority, tmp_path, *names, words=("stalls", "pause")) as it:
+            await it.says("up", 0)
+
+    asyncio.run(run())
+
+
 WAITING = """
 import asyncio
 from firmware.uplink import dial
 
 class Station:
-    config = {"broker": "127.0.0.1:%d", "tls": 1, "dns": ""}
+    config = {"broker": "127.0.0.1:%d", "tls": 1, "dns": "", "tls_pause": 0}
     asked = 0
     class board:
         stalls = %s
         name_servers = list
     @staticmethod
-    def closed():
+    def driven():
         Station.asked += 1
         return Station.asked < 4
 

@@ -4,6 +4,8 @@ are in tests/host/test_dial.py.
 
 import asyncio
 
+from firmware.energy.limits import LINE, Limits
+from firmware.energy.reasons import explain
 from firmware.uplink import dial
 
 
@@ -17,7 +19,7 @@ class _Radio:
 
 class _Station:
     def __init__(self, brokers="a:1883"):
-        self.config = {"broker": brokers, "tls": 0, "dns": ""}
+        self.config = {"broker": brokers, "tls": 0, "dns": "", "tls_pause": 0}
         self.lines = []
         self.charging = False
         self.radio = _Radio()
@@ -25,9 +27,16 @@ class _Station:
         self.stalls = False
         self.devices = [object(), self.radio]
         self.route = {"turn": 0, "hosts": {}, "step": ""}
+        self.wall = self
+        self.uptime_ms = 0
+        self.limits = Limits(32000)
+        self.outlets = [self]
 
     def closed(self):
         return self.charging
+
+    def driven(self):
+        return self.charging and self.limits.effective_ma() > 0
 
     def name_servers(self):
         return []
@@ -113,3 +122,41 @@ def test_a_session_that_held_ends_the_count():
     station.route["step"] = ""
     station.fails("connect", "OSError: connection timed out", 5)
     assert station.radio.asked == []
+
+
+def _pauses(station):
+    now_ms = station.uptime_ms & 0x3FFFFFFF
+    try:
+        asyncio.run(dial._pause(station, station.route, lambda: now_ms))
+    except OSError as e:
+        return str(e)
+    return [(one["source"], one["max_ma"]) for one in explain(station.limits)]
+
+
+def test_charging_pauses_for_a_handshake_once_in_a_quarter_of_an_hour():
+    station = _Station()
+    station.charging = True
+    assert _pauses(station) == "a session began"
+    station.config["tls_pause"] = 1
+    assert _pauses(station) == [("line", 0), ("board", 32000)]
+    for now_ms in (29999, 30000):
+        station.limits.tick(now_ms)
+        assert station.driven() == (now_ms == 30000)
+    assert [one["source"] for one in explain(station.limits)] == ["board"]
+    station.uptime_ms = 15 * 60000 - 1
+    assert _pauses(station) == "a session began"
+    station.uptime_ms += 1
+    assert _pauses(station) == [("line", 0), ("board", 32000)]
+    assert station.limits.max_ma[LINE] == 0
+
+
+def test_a_contactor_that_does_not_open_for_a_pause_ends_the_attempt():
+    station = _Station()
+    station.config["tls_pause"] = 1
+    station.driven = lambda: True
+    ticks = iter(range(0, 1 << 20, 5000))
+    try:
+        asyncio.run(dial._pause(station, station.route, lambda: next(ticks)))
+        raise AssertionError("it waited for nothing")
+    except OSError as e:
+        assert str(e) == "no pause: the contactor is still closed"
