@@ -17,6 +17,20 @@ _ID_LENGTH = const(36)  # messageId, OCPP-J 2.1
 _DEEPEST = const(16)  # arrays and objects in one another: a charging profile needs 9
 _FIELDS = const(64)  # of one object
 
+# The second byte that may follow a first: RFC 3629, section 4. Others make a character too long,
+# half a one of UTF-16, or one behind Unicode's end.
+_SECOND = (
+    (b"\xc0", 1, 0),
+    (b"\xc1", 1, 0),
+    (b"\xe0", 0xA0, 0xBF),
+    (b"\xed", 0x80, 0x9F),
+    (b"\xf0", 0x90, 0xBF),
+    (b"\xf4", 0x80, 0x8F),
+    (b"\xf5", 1, 0),
+    (b"\xf6", 1, 0),
+    (b"\xf7", 1, 0),
+)
+
 _HEX = b"0123456789abcdefABCDEF"
 
 # What may come next.
@@ -95,7 +109,7 @@ def decode(payload):
     message_id = _early_id(payload)
     try:
         text = str(payload, "utf-8")
-        if _has_surrogate(payload):
+        if not _is_utf8(payload):
             raise ValueError
     except ValueError:
         raise Bad("encoding", "RpcFrameworkError", "expected UTF-8", message_id)
@@ -134,14 +148,15 @@ def _frame(code, description, message_id="-1"):
     return Bad("frame", code, description, message_id)
 
 
-def _has_surrogate(data):
-    # Half a character of UTF-16, which is none in UTF-8, and which MicroPython takes.
-    at = data.find(b"\xed")
-    while at >= 0:
-        if data[at + 1] >= 0xA0:
-            return True
-        at = data.find(b"\xed", at + 1)
-    return False
+def _is_utf8(data):
+    # MicroPython takes all that has UTF-8's pattern.
+    for lead, least, most in _SECOND:
+        at = data.find(lead)
+        while at >= 0:
+            if not least <= data[at + 1] <= most:
+                return False
+            at = data.find(lead, at + 1)
+    return True
 
 
 def _early_id(data):

@@ -83,6 +83,20 @@ def test_each_kind_earns_its_callerror():
     assert _refusal(_bytes('[2,"i","Reset",%s]' % _many(65))) == ("fields", "FormatViolation", "i")
 
 
+def test_no_utf_8_but_that_of_the_rfc_is_taken():
+    for good, bad in (
+        (b"\xc2\x80", b"\xc0\x80 \xc1\xbf"),
+        (b"\xe0\xa0\x80", b"\xe0\x9f\xbf \xe0\x80\x80"),
+        (b"\xed\x9f\xbf \xee\x80\x80", b"\xed\xa0\x80 \xed\xbf\xbf"),
+        (b"\xf0\x90\x80\x80", b"\xf0\x8f\xbf\xbf \xf0\x80\x80\x80"),
+        (b"\xf4\x8f\xbf\xbf", b"\xf4\x90\x80\x80 \xf5\x80\x80\x80 \xf7\xbf\xbf\xbf"),
+    ):
+        assert decode(b'[3,"i",{"a":"' + good + b'"}]')
+        for one in bad.split():
+            for message in (b'[3,"i",{"a":"%s"}]' % one, b'[3,"%s",{}]' % one):
+                assert _refusal(message)[:2] == ("encoding", "RpcFrameworkError"), message
+
+
 def test_what_is_good_is_taken():
     for text in (
         _nested(16),

@@ -1,0 +1,1 @@
+[2,"f26570212ô€€9","ClearChargingProfile",{"chargingProfileId":5}]

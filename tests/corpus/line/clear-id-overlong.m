@@ -1,0 +1,1 @@
+[2,"f2à€€","ClearChargingProfile",{"chargingProfileId":5}]
