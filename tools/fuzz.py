@@ -40,8 +40,8 @@ _TARIFF = {
     "currency": "EUR",
     "energy": {"prices": [{"priceKwh": 0.3}]},
 }
-# What makes it worth attacking: one outlet charges, one is free, there are list, tariff and
-# reservation.
+# What makes it worth attacking: one outlet charges, one is free, there are list, tariff,
+# reservation and charging profile.
 _STEPS = (
     (500, "plug", {}),
     (700, "card", {"uid": "04A1B2C3D4E5F6"}),
@@ -55,6 +55,12 @@ _STEPS = (
     (2200, "backend", {"message": [2, "i3", "ReserveNow", {
         "id": 1, "expiryDateTime": "2027-01-01T00:00:00Z", "evseId": 2,
         "idToken": {"idToken": "AA", "type": "ISO14443"}}]}),
+    (2300, "backend", {"message": [2, "i4", "SetChargingProfile", {
+        "evseId": 0, "chargingProfile": {
+            "id": 1, "stackLevel": 1, "chargingProfilePurpose": "TxDefaultProfile",
+            "chargingProfileKind": "Dynamic", "chargingSchedule": [
+                {"id": 1, "chargingRateUnit": "A",
+                 "chargingSchedulePeriod": [{"startPeriod": 0, "limit": 20}]}]}}]}),
 )  # fmt: skip
 
 

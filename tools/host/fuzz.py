@@ -34,6 +34,12 @@ LATER = "2027-03-01T00:00:00Z"
 TARIFF = {"tariffId": "T1", "currency": "EUR", "energy": {"prices": [{"priceKwh": 0.25}]},
           "chargingTime": {"prices": [{"priceMinute": 0.1, "conditions": {
               "startTimeOfDay": "08:00", "maxPower": 7000}}]}}
+SCHEDULE = {"id": 1, "chargingRateUnit": "A", "chargingSchedulePeriod": [
+    {"startPeriod": 0, "limit": 16.5, "numberPhases": 1}, {"startPeriod": 600, "limit": 8}]}
+PROFILE = {"id": 1, "stackLevel": 3, "chargingProfilePurpose": "TxDefaultProfile",
+           "chargingProfileKind": "Recurring", "recurrencyKind": "Daily",
+           "validFrom": "2025-01-01T00:00:00Z", "validTo": LATER, "chargingSchedule": [
+               {**SCHEDULE, "startSchedule": "2025-01-01T00:00:00Z", "duration": 86400}]}
 # Requests that would be served, and answers that would be taken.
 GOOD = [
     [2, "1", "RequestStartTransaction", {"idToken": CARD, "remoteStartId": 7, "evseId": 2}],
@@ -78,7 +84,20 @@ GOOD = [
             "id": 1, "chargingRateUnit": "A", "duration": 3600, "chargingSchedulePeriod": [
                 {"startPeriod": 0, "limit": 10.0}, {"startPeriod": 60, "limit": 16}]}]}}],
     [2, "1", "ClearChargingProfile", {"chargingProfileId": 5}],
-    [2, "1", "GetCompositeSchedule", {"duration": 600, "evseId": 1}],
+    [2, "1", "SetChargingProfile", {"evseId": 1, "chargingProfile": dict(
+        PROFILE, id=2, chargingProfilePurpose="TxProfile", transactionId="#t#")}],
+    [2, "1", "SetChargingProfile", {"evseId": 0, "chargingProfile": dict(
+        PROFILE, chargingProfileKind="Dynamic", dynUpdateInterval=60, chargingSchedule=[
+            {**SCHEDULE, "chargingSchedulePeriod": SCHEDULE["chargingSchedulePeriod"][:1]}])}],
+    [2, "1", "RequestStartTransaction", {"idToken": CARD, "remoteStartId": 8, "evseId": 2,
+                                         "chargingProfile": dict(
+        PROFILE, chargingProfilePurpose="TxProfile", chargingProfileKind="Relative",
+        chargingSchedule=[SCHEDULE])}],
+    [2, "1", "GetChargingProfiles", {"requestId": 6, "chargingProfile": {
+        "chargingProfileId": [1, 2], "chargingLimitSource": ["CSO"]}}],
+    [2, "1", "ClearChargingProfile", {"chargingProfileCriteria": {"stackLevel": 3}}],
+    [2, "1", "GetCompositeSchedule", {"evseId": 1, "duration": 90000, "chargingRateUnit": "W"}],
+    [2, "1", "UpdateDynamicSchedule", {"chargingProfileId": 1, "scheduleUpdate": {"limit": 9.5}}],
     [2, "1", "SetVariableMonitoring", {"setMonitoringData": [{
         "value": 5.5, "type": "UpperThreshold", "severity": 5,
         "component": {"name": "EVSE", "evse": {"id": 1}}, "variable": {"name": "Power"}}]}],
@@ -87,6 +106,14 @@ GOOD = [
                                      "customerIdentifier": "x", "idToken": CARD}],
     [2, "1", "InstallCertificate", {"certificateType": "CSMSRootCertificate", "certificate": (
         "-----BEGIN CERTIFICATE-----\nMIIBFTCBu6ADAgECAgQK3Mr+\n-----END CERTIFICATE-----\n")}],
+    [2, "1", "GetMonitoringReport", {"requestId": 10, "monitoringCriteria": [
+        "ThresholdMonitoring"]}],
+    [2, "1", "SetMonitoringBase", {"monitoringBase": "HardWiredOnly"}],
+    [2, "1", "SetMonitoringLevel", {"severity": 3}],
+    [2, "1", "GetInstalledCertificateIds", {"certificateType": ["CSMSRootCertificate"]}],
+    [2, "1", "DeleteCertificate", {"certificateHashData": {
+        "hashAlgorithm": "SHA256", "issuerNameHash": "00", "issuerKeyHash": "11",
+        "serialNumber": "1"}}],
     [2, "1", "GetLog", {"logType": "SecurityLog", "requestId": 3, "log": {
         "remoteLocation": "ftp://192.0.2.1/x", "latestTimestamp": LATER}}],
     [3, "#Heartbeat#", {"currentTime": LATER}],
