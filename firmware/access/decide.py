@@ -75,14 +75,20 @@ def alone(door, who, known, sure=False):
 
 def _ask(door, who):
     backend = door.station.backend
+    for_whom = _plugged(door, free(door, who[2])) if who[3] is None else ()
 
     def answered(result):
         _show(door, None)
         info = result.get("idTokenInfo") if result else None
+        said = None
         if isinstance(info, dict):
             if "tariff" in result or door.tariff:
                 door.get("prices").offered(door, who[4], result.get("tariff"))
             said = door.get("cache").note(door, who[4], info)
+        if for_whom and not _plugged(door, for_whom):
+            # Who comes next would charge at the expense of who has gone.
+            tell(door, "refused", "the vehicle has left")
+        elif said:
             settle(door, who, said, "the backend says: %s" % said[0])
         else:
             alone(door, who, entries.look(door, who[4]))
@@ -128,7 +134,7 @@ def settle(door, who, said, why):
             places = door.get("reserve").places(door, places, who[4], group)
         places = [i for i in places if said[2] == 255 or i < 9 and said[2] >> i - 1 & 1]
         places = working(door, places)
-        plugged = [i for i in places if door.sessions[i - 1].outlet.plugged]
+        plugged = _plugged(door, places)
         same = [session for session in running if group and session.group == group]
         # A vehicle that waits is what the card is meant for; else it is the one session of its
         # group. Of several nobody knows which.
@@ -173,6 +179,10 @@ def begin(door, who, group, evse_id):
 def free(door, evse_id=0):
     """The outlets (from 1) where somebody may be authorised."""
     return [i for i, session in enumerate(door.sessions, 1) if session.free and evse_id in (0, i)]
+
+
+def _plugged(door, places):
+    return [i for i in places if door.sessions[i - 1].outlet.plugged]
 
 
 def working(door, places):

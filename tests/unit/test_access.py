@@ -131,6 +131,22 @@ def test_the_cache_lets_in_without_the_backend_until_it_is_refused():
     assert door.said["why"] == "the backend cannot be asked"
 
 
+def test_who_leaves_before_the_decision_lets_nobody_else_in():
+    for answer in ({"status": "Accepted"}, {}):
+        door = Door(offline_unknown=1)
+        outlet = door.sessions[0].outlet
+        for there in (True, False):
+            outlet.plugged = True
+            door.show(A)
+            outlet.plugged = there
+            door.answer(**answer)
+            assert door.sessions[0].free != there, door.said
+            if there:
+                door.show(A)
+        assert door.said == {"decision": "refused", "why": "the vehicle has left"}
+        assert door.asked is None and (entries.in_cache(door, door.digest(A)) or not answer)
+
+
 def test_an_answer_that_holds_for_centuries_lets_in_like_any_other():
     door = Door(auth_cache_life_s=0)
     door.show(A)
