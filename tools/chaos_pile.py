@@ -1,7 +1,10 @@
 """The pile's half of tools/chaos.py, run by MicroPython: sells without end, on a clock that runs
 faster than life.
 
-    chaos_pile.py BROKER STATION SPEED SEED [tls]
+    chaos_pile.py BROKER STATION SPEED SEED [tls] [stalls]
+
+`stalls`: with TLS as on an ESP32, whose handshake waits until no contactor is driven, or pauses
+the charging; while one is driven there is a file of the name `driven`.
 
 Sessions follow each other until the file `stop` exists; then the pile lets go of its line once
 everything is told, and prints what it found, as JSON: {"energy_mwh", "ticks", "late": [...],
@@ -59,6 +62,7 @@ async def run(board, station, sessions, speed):
     plant = board.plant
     main = asyncio.create_task(station.main())
     late = [0] * (MOST_MS + 1)
+    driven = False
     ticks = 0
     began_us = last_us = time.ticks_us()
     look_us = 0
@@ -72,6 +76,12 @@ async def run(board, station, sessions, speed):
         last_us = now_us
         plant.advance(time.ticks_diff(now_us, began_us) * speed)
         station.safety_tick(board.clock.ticks_ms())
+        if station.driven() != driven:
+            driven = not driven
+            if driven:
+                open("driven", "w").close()
+            else:
+                os.remove("driven")
         if time.ticks_diff(now_us, began_us) >= look_us:
             look_us += LOOK_MS * 1000
             board.trace.flush()
@@ -88,11 +98,12 @@ async def run(board, station, sessions, speed):
     }
 
 
-def main(broker, name, speed, seed, tls):
+def main(broker, name, speed, seed, tls, stalls):
     speed = int(speed)
-    profile = "rp2040" if tls else "esp32"
+    profile = "esp32" if stalls or not tls else "rp2040"
     made = {field: told[1] for field, told in config.FIELDS.items()}
     made.update({"station_id": name, "broker": broker, "tls": int(tls)})
+    made["tls_pause"] = 1
     made.update(CONFIG)
     with open("trace.jsonl", "w") as trace:
         until_ms = 1 << 50
@@ -110,4 +121,4 @@ def main(broker, name, speed, seed, tls):
 
 
 broker, name, speed, seed, *more = sys.argv[1:]
-main(broker, name, speed, seed, "tls" in more)
+main(broker, name, speed, seed, "tls" in more, "stalls" in more)
