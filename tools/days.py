@@ -159,22 +159,13 @@ def day(random, at_ms, day_ms, sessions):
     return steps
 
 
-def run(days, seed, day_ms=DAY_MS, sessions=SESSIONS):
-    """Live so many days, of `day_ms` with so many sessions each, and print a line on each; returns
-    what was found as a dict.
-    """
-    from firmware import config as fields
-    from firmware.station import Station
-    from hal.virtual import scenario
+def _board(backend, until_ms, seed):
+    """A virtual board whose power cuts `backend` counts."""
     from hal.virtual.board import VirtualBoard
-    from hal.virtual.random import Random
 
-    backend = Backend()
-    random = Random(seed)
     board = VirtualBoard(
-        {"until_ms": days * day_ms, "steps": [], "tick_ms": TICK_MS, "seed": seed}, backend
+        {"until_ms": until_ms, "steps": [], "tick_ms": TICK_MS, "seed": seed}, backend
     )
-    heaps = []
 
     def cut(for_us):
         backend.cuts += 1
@@ -183,35 +174,30 @@ def run(days, seed, day_ms=DAY_MS, sessions=SESSIONS):
 
     cut_power = board.cut_power
     board.cut_power = cut
+    return board
+
+
+def _plan(board, steps):
+    from hal.virtual import scenario
 
     def do(step):
         scenario._do((board, board.places[0], step))
 
-    def begin(number):
-        for step in day(random, number * day_ms, day_ms, sessions):
-            board.plant.at(step["at_ms"] * 1000, do, step)
-        if number + 1 < days:
-            board.plant.at((number + 1) * day_ms * 1000, begin, number + 1)
-        board.plant.at(((number + 1) * day_ms - 1000) * 1000, end, number + 1)
+    for step in steps:
+        board.plant.at(step["at_ms"] * 1000, do, step)
 
-    def end(number):
-        gc.collect()
-        # The virtual board's flash is in the heap, too.
-        flash = sum([len(board.store.load(name)) for name in board.store.names("")])
-        heaps.append(gc.mem_alloc() - flash)
-        print(
-            "day %d: %d transactions, %.3f kWh of %.3f, heap %d, %s"
-            % (
-                number,
-                backend.ended,
-                backend.mwh / 1e6,
-                board.plant.energy_mwh() / 1e6,
-                heaps[-1],
-                "; ".join(backend.wrong) or "nothing wrong",
-            )
-        )
 
-    begin(0)
+def _heap(board):
+    gc.collect()
+    # The virtual board's flash is in the heap, too.
+    return gc.mem_alloc() - sum([len(board.store.load(name)) for name in board.store.names("")])
+
+
+def _live(board, backend):
+    """Live to the end, and judge what was told; returns what was found as a dict."""
+    from firmware import config as fields
+    from firmware.station import Station
+
     made = {name: field[1] for name, field in fields.FIELDS.items()}
     made.update({"station_id": "CP-1", "broker": "127.0.0.1:1883"})
     made.update(CONFIG)
@@ -225,29 +211,61 @@ def run(days, seed, day_ms=DAY_MS, sessions=SESSIONS):
         )
     if backend.open:
         backend._say("%d transactions never ended" % len(backend.open))
-    if heaps[-1] - heaps[0] > HEAP_BYTES:
-        backend._say("heap: %d bytes after the first day, %d at the end" % (heaps[0], heaps[-1]))
     return {
-        "days": days,
         "transactions": backend.ended,
         "cuts": backend.cuts,
         "plant_mwh": plant_mwh,
         "told_mwh": backend.mwh,
         "allowed_mwh": allowed,
-        "heap_bytes": heaps,
         "writes": backend.written,
         "wrong": backend.wrong,
     }
+
+
+def run(days, seed, day_ms=DAY_MS, sessions=SESSIONS):
+    """Live so many days, of `day_ms` with so many sessions each, and print a line on each; returns
+    what was found as a dict.
+    """
+    from hal.virtual.random import Random
+
+    backend = Backend()
+    random = Random(seed)
+    board = _board(backend, days * day_ms, seed)
+    heaps = []
+
+    def begin(number):
+        _plan(board, day(random, number * day_ms, day_ms, sessions))
+        if number + 1 < days:
+            board.plant.at((number + 1) * day_ms * 1000, begin, number + 1)
+        board.plant.at(((number + 1) * day_ms - 1000) * 1000, end, number + 1)
+
+    def end(number):
+        heaps.append(_heap(board))
+        print(
+            "day %d: %d transactions, %.3f kWh of %.3f, heap %d, %s"
+            % (
+                number,
+                backend.ended,
+                backend.mwh / 1e6,
+                board.plant.energy_mwh() / 1e6,
+                heaps[-1],
+                "; ".join(backend.wrong) or "nothing wrong",
+            )
+        )
+
+    begin(0)
+    found = _live(board, backend)
+    if heaps[-1] - heaps[0] > HEAP_BYTES:
+        backend._say("heap: %d bytes after the first day, %d at the end" % (heaps[0], heaps[-1]))
+    found["days"] = days
+    found["heap_bytes"] = heaps
+    return found
 
 
 def offline(seed, day_ms=DAY_MS, sessions=SESSIONS, cuts=True):
     """Live a day of which all but the first session is without a line, with power `cuts`, and then
     an hour with one; returns what was found as a dict.
     """
-    from firmware import config as fields
-    from firmware.station import Station
-    from hal.virtual import scenario
-    from hal.virtual.board import VirtualBoard
     from hal.virtual.random import Random
 
     backend = Backend()
@@ -262,31 +280,15 @@ def offline(seed, day_ms=DAY_MS, sessions=SESSIONS, cuts=True):
     for at_ms in (300, 700):  # a first boot needs less heap
         steps.append({"at_ms": at_ms, "do": "power", "for_ms": 100})
     steps.append({"at_ms": day_ms, "do": "link", "up": True})
-    board = VirtualBoard(
-        {"until_ms": day_ms + HOUR_MS, "steps": [], "tick_ms": TICK_MS, "seed": seed}, backend
-    )
+    board = _board(backend, day_ms + HOUR_MS, seed)
     plant = board.plant
     heaps = []
     files = []
     drained = []
 
-    def cut(for_us):
-        backend.cuts += 1
-        backend.cut_mwh += plant.power_mw() * KEPT_S // 3600
-        cut_power(for_us)
-
-    cut_power = board.cut_power
-    board.cut_power = cut
-
-    def do(step):
-        scenario._do((board, board.places[0], step))
-
     def look(at_ms):
-        gc.collect()
-        names = board.store.names("")
-        # The virtual board's flash is in the heap, too.
-        heaps.append(gc.mem_alloc() - sum([len(board.store.load(name)) for name in names]))
-        files.append(len([name for name in names if name.startswith("j")]))
+        heaps.append(_heap(board))
+        files.append(len([name for name in board.store.names("") if name.startswith("j")]))
         print("hour %.1f without a line: heap %d, %d files of the journal in flash, %d needed"
               % ((at_ms - gone_ms) / HOUR_MS, heaps[-1], files[-1], owed()))
 
@@ -300,45 +302,25 @@ def offline(seed, day_ms=DAY_MS, sessions=SESSIONS, cuts=True):
         else:
             plant.at((at_ms + 1000) * 1000, watch, at_ms + 1000)
 
-    for step in steps:
-        plant.at(step["at_ms"] * 1000, do, step)
+    _plan(board, steps)
     looks = 8
     for i in range(looks):
         # Where nobody is plugged in, at the end of a slot.
         at_ms = (1 + i * (sessions - 1) // looks) * gone_ms + gone_ms - 1000
         plant.at(at_ms * 1000, look, at_ms)
     plant.at((day_ms + 1000) * 1000, watch, day_ms + 1000)
-    made = {name: field[1] for name, field in fields.FIELDS.items()}
-    made.update({"station_id": "CP-1", "broker": "127.0.0.1:1883"})
-    made.update(CONFIG)
-    board.run(Station(board, made))
-    plant_mwh = plant.energy_mwh()
-    allowed = backend.cut_mwh + 2 * RESOLUTION_MWH * (backend.ended + backend.cuts)
-    if abs(plant_mwh - backend.mwh) > allowed:
-        backend._say(
-            "%d mWh told, %d given, at most %d between them expected"
-            % (backend.mwh, plant_mwh, allowed)
-        )
-    if backend.open:
-        backend._say("%d transactions never ended" % len(backend.open))
+    found = _live(board, backend)
     if backend.ended < sessions:
         backend._say("%d transactions, expected at least %d" % (backend.ended, sessions))
     if not drained:
         backend._say("not drained within the hour")
     if max(heaps) - heaps[0] > HEAP_BYTES:
         backend._say("heap: %d bytes at first, %d at most" % (heaps[0], max(heaps)))
-    return {
-        "transactions": backend.ended,
-        "cuts": backend.cuts,
-        "plant_mwh": plant_mwh,
-        "told_mwh": backend.mwh,
-        "heap_bytes": heaps,
-        "files": files,
-        "records": backend.newest,
-        "drained_s": drained,
-        "writes": backend.written,
-        "wrong": backend.wrong,
-    }
+    found["heap_bytes"] = heaps
+    found["files"] = files
+    found["records"] = backend.newest
+    found["drained_s"] = drained
+    return found
 
 
 def main(*args, what=run):
