@@ -1,6 +1,7 @@
 """Measure the whole persistent outbox against umqtt.simple's own publish: events of a transaction
 from the journal in FRAM, through a station, a long line and a broker, to a backend and its answer.
-The same broker, the same line, plain and with TLS.
+The same broker, the same line, plain and with TLS. And the longest step of a handshake of TLS by
+certificate, against one by a pre-shared key.
 """
 
 import asyncio
@@ -29,6 +30,7 @@ ROUNDS = 3
 COUNTS = {"outbox": 1000, "umqtt": 40}  # messages a round, for two seconds each
 TIMES = 20  # what is promised
 IN_FLIGHT = 64  # of the broker towards a pile; mosquitto's own 20 a round trip bound all the rest
+HANDSHAKES = 21
 _PLAIN, _TLS = "plain", "tls"
 
 
@@ -77,16 +79,50 @@ def install(folder):
 
 def publish(micropython, what, where, port, count, folder):
     """Messages a second that `what`, "outbox" or "umqtt", gets acknowledged."""
+    args = [what, "127.0.0.1", port, count] + [_TLS] * (where == _TLS)
+    return run(micropython, "bench_publish.py", folder, *args)
+
+
+def run(micropython, script, folder, *args):
+    """The number that the `script` prints, which has in `folder` what a board gets."""
     env = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "PYTHONHOME")}
     env["MICROPYPATH"] = os.pathsep.join((str(folder), str(folder / "lib"), ".frozen"))
-    command = [micropython, "-X", "heapsize=8M", str(REPO / "tools/bench_publish.py"), what]
-    command += ["127.0.0.1", str(port), str(count)] + [_TLS] * (where == _TLS)
+    command = [micropython, "-X", "heapsize=8M", str(REPO / "tools" / script), *map(str, args)]
     done = subprocess.run(
         command, env=env, cwd=folder, capture_output=True, text=True, timeout=60
     )
     if done.returncode:
-        raise RuntimeError("bench_publish.py %s failed: %s%s" % (what, done.stdout, done.stderr))
+        raise RuntimeError("%s failed: %s%s" % (script, done.stdout, done.stderr))
     return float(done.stdout)
+
+
+def handshakes(micropython, mosquitto):
+    """{"certificate_us", "psk_us", "times"}: the longest step of a handshake by each, and how many
+    times as long that by certificate is. On this computer: of a board it tells the ratio at most.
+    """
+    with contextlib.ExitStack() as stack:
+        folders = {}
+        for name in ("certificate", "psk"):
+            folders[name] = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+            install(folders[name])
+            (folders[name] / "tls").mkdir()
+        (folders["psk"] / "tls/psk").write_text("CP-1:%s\n" % os.urandom(32).hex())
+        ports = {name: bench_uplink.free_port() for name in folders}
+        more = "log_dest none\nlistener %d 127.0.0.1\npsk_hint piles\npsk_file %s\n" % (
+            ports["psk"], folders["psk"] / "tls/psk"
+        )
+        more += secured(ports["certificate"], folders["certificate"] / "tls")
+        stack.enter_context(bench_uplink.broker(mosquitto, more))
+        found = {
+            name: run(micropython, "bench_handshake.py", folders[name], ports[name], HANDSHAKES)
+            for name in folders
+        }
+    by_certificate, by_key = found["certificate"], found["psk"]
+    return {
+        "certificate_us": by_certificate,
+        "psk_us": by_key,
+        "times": round(by_certificate / by_key, 1),
+    }
 
 
 def secured(port, folder):
@@ -104,7 +140,7 @@ def secured(port, folder):
 def measure(micropython, mosquitto):
     """{"plain": {...}, "tls": {...}}: QoS 1 messages a second of each, and how many times as many
     the outbox has; medians. Rounds alternate, so that a noisy moment hits both. Without TLS where
-    nothing makes certificates.
+    nothing makes certificates; else "handshake" is that of `handshakes`.
     """
     rates = {}
     with contextlib.ExitStack() as stack:
@@ -132,13 +168,15 @@ def measure(micropython, mosquitto):
             "umqtt_qos1_per_s": theirs,
             "times": round(ours / theirs, 1),
         }
+    if _TLS in lines:
+        found["handshake"] = handshakes(micropython, mosquitto)
     return found
 
 
 def misses(found):
     """What misses the bar, in words."""
     for where, rates in found.items():
-        if rates["times"] < TIMES:
+        if "outbox_qos1_per_s" in rates and rates["times"] < TIMES:
             yield "line: %s: %.1f times umqtt, expected at least %d" % (
                 where, rates["times"], TIMES
             )

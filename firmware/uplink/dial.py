@@ -4,8 +4,9 @@ that only, see firmware.let_go.
 What must be known from one time to the next is in `route`: "turn", how many brokers have failed;
 "step", how far the last attempt came: name, connect, tls, mqtt, "" once the session has held;
 "told", what was said about the last failure of each broker since; "hosts", the last address of
-each; "dead", how many attempts on end have reached nobody; "stalls", whether a handshake holds up
-the safety tick; "paused_ms", when charging last paused for one.
+each; "dead", how many attempts on end have reached nobody; "key", whether TLS is by a pre-shared
+one; "stalls", whether a handshake holds up the safety tick; "paused_ms", when charging last paused
+for one.
 
 **The radio.** It may say that it has joined while nothing passes. So after every _REJOIN attempts
 that nobody answered, no name server, no broker, not even with a refusal, it is to join again; from
@@ -36,6 +37,8 @@ _PAUSED_MS = const(30000)  # one lasts so long, and then as any other, see firmw
 _OPEN_MS = const(15000)  # of these a vehicle may take so many to stop
 _REJOIN = const(6)  # attempts; with back-off and time-outs two to four minutes
 _ANEW = const(18)
+# What TLS says when the broker ends it, in words or not: with an alert, or before that was read.
+_REFUSED = ("FATAL_ALERT", "30592", "OSError: 32", "EPIPE", "ECONN")
 _ANSWERS = ("ECONNREFUSED", "no such host", "no host name", "no IPv4 address", "its answer is")
 _IPPROTO_TCP = const(6)  # numbers, since not every port names them
 _TCP_NODELAY = const(1)
@@ -50,8 +53,9 @@ async def dial(station, route, ticks_ms):
         route["told"] = {}
         route["dead"] = 0
     route["step"] = "name"
-    # The arithmetic of a handshake holds up an ESP32's safety tick.
-    stalls = route["stalls"] = config["tls"] and station.board.stalls
+    route["key"] = config["tls"] and _by_key()
+    # The arithmetic of certificates holds up an ESP32's safety tick, that of a key does not.
+    stalls = route["stalls"] = config["tls"] and station.board.stalls and not route["key"]
     while stalls and station.driven() and not _may_pause(station, route):
         await asyncio.sleep_ms(_WAIT_MS)
     brokers = config["broker"].split(",")
@@ -70,7 +74,7 @@ async def dial(station, route, ticks_ms):
             if stalls and station.driven():
                 await _pause(station, route, ticks_ms)
             # Each root has its turn with each broker and each of its addresses.
-            return _secure(sock, host, station, rounds)
+            return borrow("firmware.uplink.secure").wrap(sock, host, station, rounds)
         route["step"] = "mqtt"
         return sock
     except BaseException:  # the mover may be cancelled, too
@@ -87,13 +91,18 @@ def failed(station, route, why):
     route["turn"] += 1
     step = route["step"]
     why = " ".join(why.split())  # TLS puts each reason on a line
+    refused = step == "tls" and route.get("key") and any(word in why for word in _REFUSED)
+    if refused:
+        why = "the broker does not take identity and key of tls/psk: " + why
     record = station.board.log.record
     told = route.setdefault("told", {})
     if told.get(broker) != (step, why):
         told[broker] = step, why
         record("line", up=False, broker=broker, step=step, why=why)
         if step == "tls" and any(word in why for word in _UNTRUSTED):
-            _tell(station, route, "%s: %s" % (broker, why))
+            _tell(station, route, "InvalidCentralSystemCertificate", broker, why)
+        if refused:
+            _tell(station, route, "FailedToAuthenticateAtCsms", broker, why)
     if step not in ("name", "connect") or any(words in why for words in _ANSWERS):
         route["dead"] = 0
         return
@@ -106,13 +115,14 @@ def failed(station, route, why):
                 device.rejoin(anew)
 
 
-def _tell(station, route, detail):
-    # Whoever looks after security hears of a broker that is none of ours, once an hour.
+def _tell(station, route, event, broker, why):
+    # Whoever looks after security hears of a broker that is none of ours, or that does not take
+    # us for its own, once an hour.
     uptime_ms = station.wall.uptime_ms
     if "event_ms" not in route or uptime_ms - route["event_ms"] >= _PAUSE_EVENT_MS:
         route["event_ms"] = uptime_ms
         report = borrow("firmware.access.report")
-        report.security(station.cards, "InvalidCentralSystemCertificate", detail)
+        report.security(station.cards, event, "%s: %s" % (broker, why))
 
 
 def _may_pause(station, route):
@@ -180,9 +190,8 @@ async def _connect(sock, address, ticks_ms):
         await asyncio.sleep_ms(_PAUSE_MS)
 
 
-def _secure(sock, host, station, attempt):
+def _by_key():
     try:
-        from firmware.uplink import secure
-    finally:
-        let_go("firmware.uplink.secure")
-    return secure.wrap(sock, host, station, attempt)
+        return borrow("firmware.uplink.secure").by_key() is not None
+    except (ImportError, OSError, ValueError):
+        return False  # what is wrong is said once TLS begins

@@ -1,11 +1,12 @@
 """The pile's side of test_line.py: the firmware's link and line with a tiny outbox on top.
 
-Usage: line_owner.py BROKERS SPEED [tls] [stalls] [pause] [dns=SERVERS]; the clock that link and
-line see runs SPEED times as fast. `stalls`: as on an ESP32 whose contactor is driven while there
-is a file of the name `driven`; `pause`: it may pause.
+Usage: line_owner.py BROKERS SPEED [tls] [stalls] [pause] [no-psk] [dns=SERVERS]; the clock that
+link and line see runs SPEED times as fast. `stalls`: as on an ESP32 whose contactor is driven
+while there is a file of the name `driven`; `pause`: it may pause. `no-psk`: as a MicroPython that
+has no TLS by a pre-shared key.
 Publishes "0", "1", ... and after a lost line again, from the first that is not acknowledged.
 Prints one event a line: `up`, `down WHY`, `closed BROKER STEP WHY` (an attempt failed), `got
-PAYLOAD`, `acked N`, `late MS` (another task waited for longer than ever before).
+PAYLOAD`, `acked N`, `told PROBLEM`, `late MS` (another task waited for longer than ever before).
 """
 
 import asyncio
@@ -74,9 +75,26 @@ class Station:
 
         class log:
             @staticmethod
-            def record(what, up, broker, step, why):
-                say("closed", broker, step, why)
+            def record(what, up=False, broker="", step="", why="", problem=None):
+                say(*(("told", problem) if problem else ("closed", broker, step, why)))
 
+
+if "no-psk" in sys.argv:
+    import ssl  # noqa: F401  (takes from tls what it needs)
+
+    import tls
+
+    class Older:
+        PROTOCOL_TLS_CLIENT = tls.PROTOCOL_TLS_CLIENT
+
+        class SSLContext:
+            def __init__(self, protocol):
+                pass
+
+            def __setattr__(self, name, value):
+                raise AttributeError(name)
+
+    sys.modules["tls"] = Older
 
 for word in sys.argv:
     if word.startswith("dns="):

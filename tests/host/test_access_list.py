@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.host.conftest import broker, free_port
+from tests.host.test_line import pile
 from tools.host.mqtt import Client
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
@@ -16,9 +17,12 @@ USERS = ("CP-1", "CP-2", "backend")
 PASSWORD = "not to be guessed"
 
 
+KEY = "00112233445566778899aabbccddeeff"
+
+
 @pytest.fixture
-def port(tmp_path):
-    """A mosquitto by the example, without TLS."""
+def ports(tmp_path):
+    """A mosquitto by the example, the first of its two ports without TLS."""
     program = shutil.which("mosquitto_passwd")
     if program is None:
         missing = "expected mosquitto_passwd on PATH, found none: no access list was tried"
@@ -31,14 +35,21 @@ def port(tmp_path):
     users.chmod(0o644)
     acl = tmp_path / "mosquitto.acl"
     acl.write_text((DOCS / "mosquitto.acl").read_text())
-    number = free_port()
+    (tmp_path / "psk").write_text("CP-1:%s\nCP-2:%s\n" % (KEY, KEY[::-1]))
+    numbers = free_port(), free_port()
     lines = []
     for line in (DOCS / "mosquitto.conf").read_text().splitlines():
         if not line.startswith(("certfile", "keyfile", "persistence")):
             lines.append(line.replace("/etc/mosquitto", str(tmp_path))
-                         .replace("listener 8883", "listener %d 127.0.0.1" % number))
-    with broker("\n".join(lines) + "\n", "127.0.0.1:%d" % number):
-        yield number
+                         .replace("listener 8883", "listener %d 127.0.0.1" % numbers[0])
+                         .replace("listener 8884", "listener %d 127.0.0.1" % numbers[1]))
+    with broker("\n".join(lines) + "\n", "127.0.0.1:%d" % numbers[0]):
+        yield numbers
+
+
+@pytest.fixture
+def port(ports):
+    return ports[0]
 
 
 async def _heard(port, reader, topics, speaker, said):
@@ -77,3 +88,24 @@ def test_nobody_without_a_password(port):
         client = Client("127.0.0.1", port, "CP-1", (), None, user, password)
         with pytest.raises(OSError, match="refused the session"):
             asyncio.run(client.start())
+
+
+@pytest.mark.parametrize("who", ["CP-1", "CP-2"])
+def test_a_pile_by_its_key_speaks_for_itself_only(ports, tmp_path, who):
+    # The pile says that it is CP-1, which is true of one of the keys.
+    folder = tmp_path / "flash"
+    (folder / "tls").mkdir(parents=True)
+    key = KEY if who == "CP-1" else KEY[::-1]
+    (folder / "tls/psk").write_text("%s:%s" % (who, key))
+    came = []
+
+    async def run():
+        hearing = Client("127.0.0.1", ports[0], "any", ["ocpp/+/up"],
+                         lambda t, p, *_: came.append(t), "backend", PASSWORD)
+        await hearing.start()
+        async with pile(ports[1], "micropython", "localhost", "tls", cwd=folder) as it:
+            await it.says("acked 20", 0)  # mosquitto does, and drops what is not allowed
+        await hearing.stop()
+
+    asyncio.run(run())
+    assert set(came) == ({"ocpp/CP-1/up"} if who == "CP-1" else set())

@@ -141,6 +141,33 @@ def test_certificates_go_as_der(served, tmp_path):
                                                         code=2)
 
 
+def test_a_pre_shared_key_goes_from_a_file_and_no_command_tells(served, tmp_path):
+    key = "00112233445566778899AABBCCDDEEFF"
+    (tmp_path / "psk").write_text("# of the pile\nCP-12:%s\n\n" % key)
+    told = served.pile("provision", "--psk", tmp_path / "psk",
+                       env={"VOLTPILE_STATION_ID": "CP-12"})
+    assert "tls/psk" in told
+    assert (served.flash / "tls" / "psk").read_text() == "CP-12:" + key
+    told += served.pile("log")
+    assert key not in told
+    told = served.pile("provision", "--no-psk")
+    assert not (served.flash / "tls" / "psk").exists()
+    served.pile("provision", "--no-psk")  # nor is it any worse without one
+
+
+@pytest.mark.parametrize("text", [
+    "", "CP-12", "CP-12:", ":%s" % ("00" * 16), "CP-12:%s" % ("00" * 15),
+    "CP-12:%s" % ("ab" * 33), "CP-12:%sx" % ("00" * 16), "CP-1:2:%s" % ("00" * 16),
+    "CP-12:%s\nCP-13:%s" % ("00" * 16, "00" * 16), "C\u00e9:%s" % ("00" * 16),
+    "%s:%s" % ("x" * 65, "00" * 16),
+])
+def test_what_is_no_pre_shared_key_is_refused_without_telling_it(tmp_path, text):
+    (tmp_path / "psk").write_text(text, encoding="utf-8")
+    with pytest.raises(BadInput, match="--psk: expected one line IDENTITY:KEY in ") as found:
+        provision.shared_key(tmp_path / "psk", "psk")
+    assert "0000" not in str(found.value) and "abab" not in str(found.value)
+
+
 def test_production_closes_the_prompt(served):
     told = served.pile("provision", "--production", env={"VOLTPILE_STATION_ID": "CP-13"})
     assert "CP-13 on Virtual AC" in told and "in production" in told

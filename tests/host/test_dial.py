@@ -326,6 +326,102 @@ def test_charging_pauses_for_a_handshake_where_it_may(authority, tmp_path):
     asyncio.run(run())
 
 
+KEY = "00112233445566778899aabbccddeeff"
+
+
+@contextlib.asynccontextmanager
+async def keyed(folder, line="CP-1:" + KEY, *words):
+    """A pile with the `line` in tls/psk at a broker that takes only CP-1's key."""
+    (folder / "psk").write_text("CP-1:%s\n" % KEY)
+    (folder / "tls").mkdir(exist_ok=True)
+    (folder / "tls/psk").write_text(line)
+    port = free_port()
+    config = (
+        "listener %d 127.0.0.1\npsk_hint piles\npsk_file %s/psk\nallow_anonymous false\n"
+        "use_identity_as_username true\n" % (port, folder)
+    )
+    with broker(config, "127.0.0.1:%d" % port):
+        async with pile(port, "micropython", "localhost", "tls", *words, cwd=folder) as it:
+            yield it
+
+
+async def never_up(it):
+    await asyncio.sleep(1)
+    assert not any(line.startswith("up") for line in it.said)
+
+
+@pytest.mark.parametrize("words", [(), ("stalls",)], ids=["", "while charging on an ESP32"])
+def test_tls_by_a_pre_shared_key(tmp_path, words):
+    (tmp_path / "driven").touch()
+
+    async def run():
+        async with keyed(tmp_path, "CP-1:" + KEY, *words) as it:
+            await it.says("acked 50", 0)
+            assert not any(line.startswith("closed") for line in it.said)
+
+    asyncio.run(run())
+
+
+NOT_TAKEN = "the broker does not take identity and key of tls/psk: "
+
+
+@pytest.mark.parametrize(
+    "line, words",
+    [
+        ("CP-1:" + KEY[::-1], NOT_TAKEN),
+        ("CP-2:" + KEY, NOT_TAKEN),
+        ("CP-1:" + KEY[2:], "tls/psk: expected IDENTITY:KEY, an identity of 1 to 64 bytes and a"),
+    ],
+    ids=["another key", "another identity", "no key"],
+)
+def test_a_pre_shared_key_that_is_not_taken(tmp_path, line, words):
+    async def run():
+        async with keyed(tmp_path, line) as it:
+            said = await it.says("closed", 0)
+            assert " tls " in said and words in said
+            await never_up(it)
+
+    asyncio.run(run())
+
+
+def test_nobody_who_lacks_the_key_is_taken_by_his_certificate(authority, tmp_path):
+    # Else whoever has one that passes had only to say that he knows no key.
+    (tmp_path / "tls").mkdir()
+    (tmp_path / "tls/psk").write_text("CP-1:" + KEY)
+
+    async def run():
+        async with secured(authority, tmp_path, "localhost") as it:
+            said = await it.says("closed", 0)
+            assert " tls " in said and NOT_TAKEN in said
+            await never_up(it)
+
+    asyncio.run(run())
+
+
+def test_an_image_without_pre_shared_keys_goes_on_by_certificate(authority, tmp_path):
+    (tmp_path / "tls").mkdir()
+    (tmp_path / "tls/psk").write_text("CP-1:" + KEY)
+
+    async def run():
+        async with secured(authority, tmp_path, "localhost", words=["no-psk"]) as it:
+            said = await it.says("told", 0)
+            assert "tls/psk: this MicroPython has no TLS-PSK: expected 1.29 or newer" in said
+            assert said.endswith("it goes on by certificate")
+            await it.says("acked 50", 0)
+
+    asyncio.run(run())
+
+
+def test_an_image_without_pre_shared_keys_nor_a_certificate_says_so(tmp_path):
+    async def run():
+        async with keyed(tmp_path, "CP-1:" + KEY, "no-psk") as it:
+            said = await it.says("closed", 0)
+            assert " tls " in said and "this MicroPython has no TLS-PSK" in said
+            await never_up(it)
+
+    asyncio.run(run())
+
+
 WAITING = """
 import asyncio
 from firmware.uplink import dial
@@ -349,12 +445,20 @@ except OSError:
 """
 
 
-@pytest.mark.parametrize("stalls, asked", [(True, 4), (False, 0)])
-def test_a_handshake_waits_for_an_open_contactor_where_it_would_stall_the_tick(stalls, asked):
+@pytest.mark.parametrize(
+    "stalls, key, asked", [(True, None, 4), (False, None, 0), (True, KEY, 0), (True, "rubbish", 4)]
+)
+def test_a_handshake_waits_for_an_open_contactor_where_it_would_stall_the_tick(
+    stalls, key, asked, tmp_path
+):
+    if key:
+        (tmp_path / "tls").mkdir()
+        (tmp_path / "tls/psk").write_text("CP-1:" + key)
     (program, *_), env = pile_process.command("micropython")
     done = subprocess.run(
         [program, "-c", WAITING % (free_port(), stalls)],
         env=env,
+        cwd=tmp_path,
         text=True,
         capture_output=True,
         check=False,

@@ -1,7 +1,10 @@
-"""The date that certificates are judged by; TLS itself is in tests/host/test_dial.py."""
+"""The date that certificates are judged by, and the file with a pre-shared key; TLS itself is in
+tests/host/test_dial.py.
+"""
 
 from firmware import clock
 from firmware.uplink import secure
+from tests.support import raises
 
 
 class Board:
@@ -35,3 +38,29 @@ def test_what_the_backend_told_counts_most():
     wall.set("2027-02-03T04:05:06Z")
     wall.tick(1000)
     assert dated(Board("2031-05-06T07:08:09Z"), wall)[:19] == "2027-02-03T04:05:07"
+
+
+def test_a_pre_shared_key_is_a_line_as_mosquitto_has_it():
+    for n in (16, 32):
+        assert secure.read_key(b"CP-1:" + b"0A" * n + b"\r\n") == (b"CP-1", b"\n" * n)
+    identity = b"x" * 64
+    assert secure.read_key(identity + b":" + b"fF" * 16) == (identity, b"\xff" * 16)
+
+
+def test_what_is_no_pre_shared_key_is_refused_without_telling_it():
+    for data in (
+        b"",
+        b"CP-1",
+        b"CP-1:",
+        b":" + b"ab" * 16,
+        b"CP-1:" + b"ab" * 15,
+        b"CP-1:" + b"ab" * 33,
+        b"CP-1:" + b"ab" * 15 + b"a",
+        b"CP-1:" + b"ab" * 15 + b"xy",
+        b"CP-1:2:" + b"ab" * 16,
+        b"x" * 65 + b":" + b"ab" * 16,
+        bytes(40),
+        b"\xff" * 40,
+    ):
+        error = raises(ValueError, secure.read_key, data)
+        assert str(error).startswith("tls/psk: expected IDENTITY:KEY") and "abab" not in str(error)

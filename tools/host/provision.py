@@ -4,6 +4,7 @@ What is not given comes from the environment (VOLTPILE_STATION_ID, VOLTPILE_BROK
 VOLTPILE_PASSWORD, and likewise wifi_ssid, wifi_password, modem_apn, modem_user, modem_password) or
 is asked on the terminal. VOLTPILE_METER_SERIAL, or "meter_serial" in the file, is not asked for:
 the number on the meter's plate, which receipts name; of several outlets with commas between.
+A pre-shared key for TLS is in a file, too, a line IDENTITY:KEY as in mosquitto's psk_file.
 Nothing of it is echoed, is an argument that others could see in the list of processes, or is
 returned by any command of Voltpile; what the board has and is not given anew stays. The board
 checks the whole before it takes effect.
@@ -26,7 +27,7 @@ LINKS = {"wifi": ("wifi_ssid", "wifi_password"),
 UNASKED = ("meter_serial",)
 QUIET = ("user", "password", "wifi_password", "modem_user", "modem_password")
 # where a certificate's or key's DER goes on the board
-TLS = {"ca": "tls/ca.der", "cert": "tls/cert.der", "key": "tls/key.der"}
+TLS = {"ca": "tls/ca.der", "cert": "tls/cert.der", "key": "tls/key.der", "psk": "tls/psk"}
 
 # The names of the fields that the board has, never what they hold; the kinds of its links; and
 # what its outlets are built for, in mA.
@@ -62,6 +63,13 @@ def _merge(text):
     os.rename("config.new", "config.json")
     changes.save(Files, {name: None for name in anew if name in config.FIELDS})
 """
+_FORGET = """
+import os
+try:
+    os.remove("tls/psk")
+except OSError:
+    pass
+"""
 _MKDIR = """
 import os
 try:
@@ -79,6 +87,10 @@ def arguments(parser):
     for name, what in (("ca", "the certificate that the broker's must be signed by"),
                        ("cert", "the pile's own certificate"), ("key", "its private key")):
         parser.add_argument("--" + name, metavar="FILE", help=what + ", PEM or DER")
+    parser.add_argument("--psk", metavar="FILE", help="TLS by a pre-shared key: a line"
+                        " IDENTITY:KEY, 16 to 32 bytes of key in hex, as in mosquitto's psk_file")
+    parser.add_argument("--no-psk", action="store_true",
+                        help="forget that key: TLS by certificate again")
     parser.add_argument("--production", action="store_true",
                         help="close the prompt for good: only erasing the board opens it again")
 
@@ -167,24 +179,50 @@ def der(path, option):
     return data
 
 
+def shared_key(path, option):
+    """The one line IDENTITY:HEX in the file `path`, as the board keeps it."""
+    sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+    from firmware.uplink import secure
+
+    try:
+        lines = Path(path).read_bytes().split(b"\n")
+    except OSError as error:
+        raise BadInput("--%s: expected a file, found %s: %s"
+                       % (option, path, error.strerror)) from None
+    lines = [line.strip() for line in lines if line.strip() and not line.startswith(b"#")]
+    try:
+        if len(lines) == 1 and lines[0].isascii():
+            secure.read_key(lines[0])
+            return lines[0]
+    except ValueError:
+        pass
+    raise BadInput("--%s: expected one line IDENTITY:KEY in %s, 1 to %d plain characters without a"
+                   " colon, then %d to %d bytes in hex; found something else"
+                   % (option, path, secure.LONGEST, secure.LEAST, secure.MOST))
+
+
 def main(args):
     """Run the sub-command; returns the exit code."""
     given = from_file(args.source) if args.source else from_environment()
-    tls = {name: der(getattr(args, name), name) for name in TLS if getattr(args, name)}
+    tls = {name: (shared_key if name == "psk" else der)(getattr(args, name), name)
+           for name in TLS if getattr(args, name)}
     with port.Port(args.port) as board:
         board.bench()
         known, links, built_for_ma = json.loads(board.run(_KNOWN))
         if not args.source and sys.stdin.isatty():
             ask(given, known, links)
         checked(given, known, built_for_ma)
-        if not given and not tls and not args.production:
+        if not (given or tls or args.production or args.no_psk):
             board.leave(2)
             raise BadInput("expected something to provision, found nothing: answer the questions,"
-                           " or give --from, --ca, --cert, --key or --production")
+                           " or give --from, --ca, --cert, --key, --psk, --no-psk or"
+                           " --production")
         for name, data in tls.items():
             board.run(_MKDIR)
             board.write(TLS[name] + ".new", data)
             board.run("os.rename(%r, %r)" % (TLS[name] + ".new", TLS[name]))
+        if args.no_psk and "psk" not in tls:
+            board.run(_FORGET)
         if given or not known:
             board.run(_MERGE)
             board.run("_merge(%r)" % json.dumps(given))
