@@ -60,6 +60,18 @@ def make_key(random_bytes):
     return bytes(random_bytes) if 0 < _number(random_bytes) < _N else None
 
 
+def random_key(secret):
+    """A new private key. `secret(n)` gives n random bytes: many are taken, as a controller's
+    source of them may be a poor one.
+    """
+    n = 256
+    key = None
+    while key is None:
+        key = make_key(hashlib.sha256(secret(n)).digest())
+        n += 1
+    return key
+
+
 def public(key):
     """The public key of the private one: x and y, 64 bytes."""
     blind = _number(hashlib.sha256(key).digest()) % _N or 1

@@ -112,15 +112,10 @@ def load(store):
 
 def make_keys(store, secret):
     """A new pair of keys, kept in the store: 0.3 s on an RP2040, only while no contactor is
-    closed. `secret(n)` gives n random bytes: many are taken, as a controller's source of them may
-    be a poor one. Raises OSError.
+    closed. `secret(n)` gives n random bytes. Raises OSError.
     """
     p256 = _p256()
-    n = 256
-    key = None
-    while key is None:
-        key = p256.make_key(sha256(secret(n)).digest())
-        n += 1
+    key = p256.random_key(secret)
     *_, public = p256.public(key)
     kept = key + public  # pyright: ignore[reportOperatorIssue]
     store.replace(_KEY, (kept, crc32(kept).to_bytes(4, "big")))
