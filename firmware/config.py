@@ -37,6 +37,11 @@ FIELDS = {
     "modem_user": (str, "", 0, 63),
     "modem_password": (str, "", 0, 63),
     "keepalive_s": (int, 30, 5, 600),
+    # Of a certificate that the pile asks for, see firmware/uplink/renewal.py: whose pile it is;
+    # how long to wait for it, each time twice as long, and how often to ask again
+    "organization": (str, "", 0, 64),
+    "cert_signing_wait_s": (int, 60, 1, 86400),
+    "cert_signing_repeats": (int, 3, 0, 10),
     "sample_interval_s": (int, 60, 1, 86400),
     "aligned_interval_s": (int, 0, 0, 86400),  # values at multiples of the clock; 0: none
     # What is told as values, see firmware/ledger/bounds.py

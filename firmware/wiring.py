@@ -2,7 +2,7 @@
 function made here that stayed, a lambda too, would hold all of it.
 """
 
-from firmware import VERSION, commit, let_go
+from firmware import VERSION, borrow, commit, let_go
 from firmware.access import opening
 from firmware.energy.limits import PILOT, Limits
 from firmware.ledger import bounds, durable, recovery
@@ -139,6 +139,8 @@ def wire(station, board, config):
     if board.memory and journal.full and journal.memory is not board.memory:
         services.append(durable.Waiting(board).tick)
     station.services = services + [upkeep.tick]
+    if config["tls"]:
+        borrow("firmware.uplink.expiry").watch(station)
     changes = station.profiles
     station.profiles = None
     if changes or board.store.names("charging.profiles"):

@@ -177,6 +177,7 @@ _ELSEWHERE = {
     "InstallCertificate": "certificate_commands",
     "GetInstalledCertificateIds": "certificate_commands",
     "DeleteCertificate": "certificate_commands",
+    "CertificateSigned": "signed_commands",
 }
 # What OCPP 2.1 has and this pile has not; README says why. Who takes one over moves its line.
 UNSUPPORTED = (
@@ -202,6 +203,5 @@ UNSUPPORTED = (
     "AdjustPeriodicEventStream",
     "GetPeriodicEventStream",
     # not yet
-    "CertificateSigned",
     "SetNetworkProfile",
 )

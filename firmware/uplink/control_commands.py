@@ -68,6 +68,11 @@ def _trigger(backend, payload, fresh):
     elif what in ("FirmwareStatusNotification", "LogStatusNotification"):
         upload = getattr(backend, "upload", None) if what[0] == "L" else None
         said.append(backend.outbox.add(what, _status, upload))
+    elif what == "SignChargingStationCertificate":
+        station = backend.doorman.station
+        if getattr(station, "own_waiting", None):
+            return shapes.rejected("Busy")  # one is there, and is written once all are open
+        borrow("firmware.uplink.renewal").ask(station, "by the backend")
     elif what == "BootNotification":
         return shapes.rejected("NotNeeded")  # the last one was accepted
     else:

@@ -8,6 +8,7 @@ from hashlib import sha256
 _BEGIN = "-----BEGIN CERTIFICATE-----"
 _END = "-----END CERTIFICATE-----"
 _BASIC = b"\x06\x03\x55\x1d\x13"  # id-ce-basicConstraints
+_COMMON_NAME = b"\x55\x04\x03"  # id-at-commonName
 
 
 def of_pem(text):
@@ -26,6 +27,16 @@ def of_pem(text):
     return a2b_base64("".join(lines))
 
 
+def of_chain(text, most):
+    """The DER of each of the 1 to `most` certificates in the PEM `text`, in a list. Raises
+    ValueError.
+    """
+    parts = text.split(_END)
+    if parts.pop().strip() or not 1 <= len(parts) <= most:
+        raise ValueError("expected 1 to %d certificates in PEM" % most)
+    return [of_pem(part + _END) for part in parts]
+
+
 def read(data):
     """What the certificate `data` (DER) says: {"serial": hex, "issuer" and "subject": DER, "from"
     and "to": RFC 3339, "key": the public key's bits, "authority": whether it may sign others}.
@@ -35,6 +46,22 @@ def read(data):
         return _read(data)
     except IndexError:
         raise ValueError("a certificate that is cut short")
+
+
+def common_name(name):
+    """The common name in the DER of a name; None where it has none. Raises ValueError, and
+    IndexError where it is cut short.
+    """
+    at, end = _inner(name, 0, 0x30)
+    while at < end:
+        pair, at = _inner(name, at, 0x31)
+        while pair < at:
+            kind, pair = _inner(name, pair, 0x30)
+            begin, value = _inner(name, kind, 0x06)
+            if name[begin:value] == _COMMON_NAME:
+                begin, value = _inner(name, value, name[value])
+                return str(name[begin:value], "utf-8")
+    return None
 
 
 def hashes(data):

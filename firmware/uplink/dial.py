@@ -6,7 +6,8 @@ What must be known from one time to the next is in `route`: "turn", how many bro
 "told", what was said about the last failure of each broker since; "hosts", the last address of
 each; "dead", how many attempts on end have reached nobody; "key", whether TLS is by a pre-shared
 one; "stalls", whether a handshake holds up the safety tick; "paused_ms", when charging last paused
-for one.
+for one; "refused", how many were refused since the last session that held, or since another
+certificate was tried, see firmware.uplink.own; "ways", how many addresses there are.
 
 **The radio.** It may say that it has joined while nothing passes. So after every _REJOIN attempts
 that nobody answered, no name server, no broker, not even with a refusal, it is to join again; from
@@ -31,6 +32,7 @@ _PAUSE_MS = const(5)  # between two looks
 _PAUSE_EVENT_MS = const(3600000)  # between two security events
 # What TLS says of a certificate that it does not take, in words or not.
 _UNTRUSTED = ("signed by", "Common Name", "validity", "X509", "9984")
+_OURS = ("a session began", "no pause")  # what ended a handshake that nobody has refused
 _WAIT_MS = const(200)
 _PAUSES_MS = const(15 * 60000)  # from one pause of charging to the next
 _PAUSED_MS = const(30000)  # one lasts so long, and then as any other, see firmware.outlet.rest
@@ -51,7 +53,7 @@ async def dial(station, route, ticks_ms):
     config = station.config
     if not route.get("step"):
         route["told"] = {}
-        route["dead"] = 0
+        route["dead"] = route["refused"] = 0
     route["step"] = "name"
     route["key"] = config["tls"] and _by_key()
     # The arithmetic of certificates holds up an ESP32's safety tick, that of a key does not.
@@ -64,6 +66,7 @@ async def dial(station, route, ticks_ms):
     servers = config["dns"].split(",") if config["dns"] else station.board.name_servers()
     found = await _addresses(route, host, int(port), servers, ticks_ms)
     rounds, at = divmod(turn, len(found))
+    route["ways"] = len(brokers) * len(found)
     found = found[at]
     route["step"] = "connect"
     sock = socket.socket(found[0], socket.SOCK_STREAM)
@@ -74,7 +77,7 @@ async def dial(station, route, ticks_ms):
             if stalls and station.driven():
                 await _pause(station, route, ticks_ms)
             # Each root has its turn with each broker and each of its addresses.
-            return borrow("firmware.uplink.secure").wrap(sock, host, station, rounds)
+            return borrow("firmware.uplink.secure").wrap(sock, host, station, rounds, route)
         route["step"] = "mqtt"
         return sock
     except BaseException:  # the mover may be cancelled, too
@@ -94,15 +97,18 @@ def failed(station, route, why):
     refused = step == "tls" and route.get("key") and any(word in why for word in _REFUSED)
     if refused:
         why = "the broker does not take identity and key of tls/psk: " + why
+    untrusted = step == "tls" and any(word in why for word in _UNTRUSTED)
     record = station.board.log.record
     told = route.setdefault("told", {})
     if told.get(broker) != (step, why):
         told[broker] = step, why
         record("line", up=False, broker=broker, step=step, why=why)
-        if step == "tls" and any(word in why for word in _UNTRUSTED):
+        if untrusted:
             _tell(station, route, "InvalidCentralSystemCertificate", broker, why)
         if refused:
             _tell(station, route, "FailedToAuthenticateAtCsms", broker, why)
+    if step in ("tls", "mqtt") and not untrusted and not any(words in why for words in _OURS):
+        route["refused"] = route.get("refused", 0) + 1
     if step not in ("name", "connect") or any(words in why for words in _ANSWERS):
         route["dead"] = 0
         return

@@ -71,6 +71,11 @@ SHAPES = {
         "statusInfo": (_STATUS_INFO, False, None),
         "customData": _CUSTOM,
     },
+    "SignCertificate": {
+        "status": (("Accepted", "Rejected"), True, None),
+        "statusInfo": (_STATUS_INFO, False, None),
+        "customData": _CUSTOM,
+    },
     "TransactionEvent": {
         "totalCost": (float, False, None),
         "chargingPriority": (int, False, None),

@@ -4,8 +4,8 @@ The broker proves by a certificate that a root has signed that it is the host th
 that the date is within it. The root is `tls/ca.der`, or one that the backend has installed
 (firmware.access.roots). TLS takes the date from the controller's calendar: it gets the station's,
 and before that was ever told at least the day of this firmware's release. With `tls/cert.der` and
-`tls/key.der` the pile proves who it is, too. The files are what `pile.py provision` sends: DER,
-which every image reads.
+`tls/key.der`, or what the backend has signed since (firmware.uplink.own), the pile proves who it
+is, too. The files are what `pile.py provision` sends: DER, which every image reads.
 
 With `tls/psk` no certificate counts: both sides prove that they know a key, by arithmetic that is
 symmetric. The file is a line as in mosquitto's psk_file, IDENTITY:KEY, the key in hex. Who learns
@@ -22,8 +22,6 @@ from firmware import borrow
 
 PSK = "tls/psk"
 CA = "tls/ca.der"
-CERTIFICATE = "tls/cert.der"
-KEY = "tls/key.der"
 RELEASED = "2026-11-21T00:00:00Z"  # moves with firmware.VERSION
 LEAST, MOST = 16, 32  # bytes of a pre-shared key; more mbedTLS does not take
 LONGEST = 64  # bytes of its identity
@@ -35,14 +33,15 @@ _CIPHERS = (
 )
 
 
-def wrap(sock, host, station, attempt=None):
+def wrap(sock, host, station, attempt=None, route=None):
     """`sock`, connected and not blocking, with TLS on it: the handshake goes on in what is read
     and written, and fails there with OSError. Raises OSError or ValueError for the files,
     ImportError where the image has no TLS.
 
     `attempt` counts those of the line that failed: each time it is another root's turn; None: it
-    is not the line, the pre-shared key not meant, and the root that of the line's last.
-    `station.root` is the one that was taken, see firmware.access.roots.
+    is not the line, the pre-shared key not meant, and the root that of the line's last. `route` is
+    firmware.uplink.dial's: what else the line's attempts have come to. `station.root` and
+    `station.own` are what was taken, see firmware.access.roots and firmware.uplink.own.
     """
     gc.collect()  # TLS takes its 30 kB in a few large pieces
     lacks = None
@@ -58,9 +57,11 @@ def wrap(sock, host, station, attempt=None):
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.verify_mode = ssl.CERT_REQUIRED
     roots = borrow("firmware.access.roots")
+    own = borrow("firmware.uplink.own")
     if attempt is not None:
         slots = roots.trusted(station.board.store)
         station.root = slots[attempt % len(slots)]
+        station.own = own.turn(station, route, len(slots))
     kept = roots.stored(station.board.store).get(getattr(station, "root", 0))
     ca = kept[2] if kept else _read(CA)
     if ca is None:
@@ -71,9 +72,10 @@ def wrap(sock, host, station, attempt=None):
         station.lacks_psk = True  # said once
         station.board.log.record("error", problem="%s; it goes on by certificate" % lacks)
     context.load_verify_locations(cadata=ca)
-    certificate = _read(CERTIFICATE)
-    if certificate:
-        context.load_cert_chain(certificate, _read(KEY))
+    key, *chain = own.parts(station, getattr(station, "own", 0)) or (b"",)
+    for certificate in chain:
+        # One DER is one certificate to mbedtls: each call appends the next of the chain.
+        context.load_cert_chain(certificate, key)
     return context.wrap_socket(sock, server_hostname=host, do_handshake_on_connect=False)
 
 

@@ -62,8 +62,12 @@ VARIABLES = (
     ("SampledDataCtrlr", "TxUpdatedInterval", "", "sample_interval_s", "integer", BOTH),
     ("SampledDataCtrlr", "TxUpdatedMeasurands", "", "measurands", "MemberList", BOTH),
     ("SecurityCtrlr", "BasicAuthPassword", "", "password", "string", WRITE),
+    ("SecurityCtrlr", "CertSigningRepeatTimes", "", "cert_signing_repeats", "integer", BOTH),
+    ("SecurityCtrlr", "CertSigningWaitMinimum", "", "cert_signing_wait_s", "integer", BOTH),
     ("SecurityCtrlr", "Identity", "", "=identity", "string", READ),
     ("SecurityCtrlr", "InvalidMessages", "", "=invalid", "integer", READ),
+    ("SecurityCtrlr", "MaxCertificateChainSize", "", "=chain", "integer", READ),
+    ("SecurityCtrlr", "OrganizationName", "", "organization", "string", BOTH),
     ("SecurityCtrlr", "SecurityProfile", "", "=profile", "integer", READ),
     ("SmartChargingCtrlr", "ACPhaseSwitchingSupported", "", "=no", "boolean", READ),
     ("SmartChargingCtrlr", "Available", "", "=yes", "boolean", READ),
@@ -242,6 +246,12 @@ def _told(station, what, evse_id):
         return station.wall.text(station.wall.uptime_ms)
     if what == "=invalid":
         return borrow("firmware.uplink.hostile").total(station.backend.refused)
+    if what == "=profile":
+        if not station.config["tls"]:
+            return 1
+        slot = getattr(station, "own", None)  # None: the line does not go by certificates
+        own = slot is not None and borrow("firmware.uplink.own").parts(station, slot)
+        return 3 if own else 2
     if what == "=bytes":
         return station.backend.link.max_payload
     return {
@@ -253,7 +263,7 @@ def _told(station, what, evse_id):
         "=entries": station.cards.count,
         "=list": 38,
         "=identity": station.config["station_id"],
-        "=profile": 2 if station.config["tls"] else 1,
+        "=chain": 3600,  # characters: what comes is 4 kB at most, see firmware.uplink.link
         "=yes": True,
         "=no": False,
         "=profiles": len(station.profiles.kept) if station.profiles else 0,

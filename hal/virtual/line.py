@@ -152,6 +152,8 @@ class SimulatedLine:
                     "status": "Accepted" if request["idToken"]["idToken"] == _CARD else "Invalid"
                 }
             }
+        elif action == "SignCertificate":
+            answer = {"status": "Accepted"}  # and the certificate is a step of the scenario
         elif action == "PullDynamicScheduleUpdate":
             answer = {"status": "Rejected"}
         elif action in (

@@ -37,6 +37,8 @@ def steps():
         (70000, "plug", {}), (71000, "card", {"uid": TOKEN["idToken"]}),
         (73000, "backend", {"message": [2, "b", "GetBaseReport", {
             "requestId": 1, "reportBase": "FullInventory"}]}),
+        (74000, "backend", {"message": [2, "k", "TriggerMessage", {
+            "requestedMessage": "SignChargingStationCertificate"}]}),
         (80000, "unplug", {})]
     for i, action in enumerate(sorted({**commands._ACTIONS, **commands._ELSEWHERE})):
         message = [2, "m%d" % i, action, {}]

@@ -48,9 +48,12 @@ scenario = {"until_ms": 80000, "outlets": 2, "outlet": {"cable": %r}, "steps": [
                  "chargingSchedulePeriod": [{"startPeriod": 0, "limit": 16}]}]}}]),
     step(700, "backend", message=[2, "profile-2", "GetChargingProfiles",
                                   {"requestId": 1, "chargingProfile": {}}]),
+    step(26000, "backend", message=[2, "k", "TriggerMessage", {
+        "requestedMessage": "SignChargingStationCertificate"}]),
     step(30000, "backend", message=[2, "profile-3", "ClearChargingProfile", {}])]}
 board = VirtualBoard(scenario, _File())
-station = Station(board, settings(customer_info=1, **%r))
+station = Station(board, settings(
+    customer_info=1, cert_signing_wait_s=5, cert_signing_repeats=1, **%r))
 pile.config = None  # which holds firmware.config
 hal.let_go(("firmware.wiring", "firmware.config"))
 before = set(sys.modules)

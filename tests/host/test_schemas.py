@@ -8,6 +8,7 @@ import pytest
 from firmware import borrow
 from firmware.uplink import (
     access_commands,
+    certificate_commands,
     charging_commands,
     charging_reports,
     control_commands,
@@ -15,6 +16,7 @@ from firmware.uplink import (
     log_commands,
     monitor_commands,
     outlet_commands,
+    signed_commands,
     variable_commands,
 )
 from tests import pile
@@ -77,6 +79,7 @@ def _kind(kind, bound, wanted, definitions, field):
 ACTIONS = {}
 for module in (
     access_commands,
+    certificate_commands,
     charging_commands,
     charging_reports,
     control_commands,
@@ -84,6 +87,7 @@ for module in (
     log_commands,
     monitor_commands,
     outlet_commands,
+    signed_commands,
     variable_commands,
 ):
     ACTIONS.update(module.ACTIONS)

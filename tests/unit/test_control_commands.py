@@ -75,7 +75,7 @@ def test_heartbeat_and_what_is_idle():
 def test_what_is_not_said():
     assert _asked("BootNotification") == ("Rejected", [])
     assert _asked("StatusNotification", 2) == ("Rejected", [])
-    for what in ("SignChargingStationCertificate", "CustomTrigger"):
+    for what in ("SignV2GCertificate", "CustomTrigger"):
         assert _asked(what) == ("NotImplemented", [])
 
 

@@ -54,6 +54,7 @@ class Backend:
             "NotifyReport": lambda payload: {},
             "PullDynamicScheduleUpdate": lambda payload: {"status": "Rejected"},
             "ReportChargingProfiles": lambda payload: {},
+            "SignCertificate": lambda payload: {"status": "Rejected"},
             "StatusNotification": lambda payload: {},
             "ReservationStatusUpdate": lambda payload: {},
             "SecurityEventNotification": lambda payload: {},

@@ -114,6 +114,9 @@ GOOD = [
     [2, "1", "DeleteCertificate", {"certificateHashData": {
         "hashAlgorithm": "SHA256", "issuerNameHash": "00", "issuerKeyHash": "11",
         "serialNumber": "1"}}],
+    [2, "1", "CertificateSigned", {"requestId": 1, "certificateChain": (
+        "-----BEGIN CERTIFICATE-----\nMIIBFTCBu6ADAgECAgQK3Mr+\n-----END CERTIFICATE-----\n")}],
+    [2, "1", "TriggerMessage", {"requestedMessage": "SignChargingStationCertificate"}],
     [2, "1", "GetLog", {"logType": "SecurityLog", "requestId": 3, "log": {
         "remoteLocation": "ftp://192.0.2.1/x", "latestTimestamp": LATER}}],
     [3, "#Heartbeat#", {"currentTime": LATER}],
