@@ -130,12 +130,16 @@ def test_certificates_go_as_der(served, tmp_path):
     pem = b"-----BEGIN %s-----\n" + base64.b64encode(der) + b"\n-----END %s-----\n"
     (tmp_path / "ca.pem").write_bytes(pem % (b"CERTIFICATE", b"CERTIFICATE"))
     (tmp_path / "key.der").write_bytes(der)
+    for name in ("own.1", "own.2", "own.txt"):
+        (served.flash / name).write_bytes(b"renewed")
     told = served.pile("provision", "--ca", tmp_path / "ca.pem", "--key", tmp_path / "key.der",
                        env={"VOLTPILE_STATION_ID": "CP-12"})
     assert "tls/ca.der, tls/key.der" in told
     for name in ("ca", "key"):
         assert (served.flash / "tls" / (name + ".der")).read_bytes() == der
     assert not (served.flash / "tls" / "cert.der").exists()
+    # What was renewed since would go before, see firmware/uplink/own.py.
+    assert [path.name for path in served.flash.glob("own.*")] == ["own.txt"]
     (tmp_path / "text").write_text("nothing")
     assert "--cert: expected PEM or DER" in served.pile("provision", "--cert", tmp_path / "text",
                                                         code=2)
