@@ -42,6 +42,7 @@ class Backend:
         alone = not config["broker"]
         self.outbox = Outbox(nonce, record, journal, wall, self._answered, alone)
         self.accepted = False  # the backend has accepted this boot
+        self.only = "BootNotification"  # what may go, see Outbox.tick; "" while it is Pending
         self._who = {"reason": boot_reason, "chargingStation": who}
         self.wall = wall
         self.sessions = sessions
@@ -87,7 +88,7 @@ class Backend:
                     self.outbox.add("BootNotification", self._boot, None, self._booted)
             elif not self.outbox.has("Heartbeat"):
                 self.outbox.add("Heartbeat", _nothing, None, self._beaten)
-        self.outbox.tick(now_ms, self._publish, None if self.accepted else "BootNotification")
+        self.outbox.tick(now_ms, self._publish, self.only)
 
     def _answered(self, tx, result):
         for session in self.sessions:
@@ -123,6 +124,7 @@ class Backend:
         self._take_time(result)
         status = result.get("status")
         self.accepted = status == "Accepted" and self.wall.is_set
+        self.only = None if self.accepted else "" if status == "Pending" else "BootNotification"
         interval = result.get("interval")
         if isinstance(interval, bool) or not isinstance(interval, (int, float)) or interval < 1:
             return

@@ -70,8 +70,8 @@ def _elsewhere(action):
 def _fresh(backend, payload, replayed):
     # MQTT 3.1.1 has no expiry and OCPP requests no time: what may be a replay is not fresh,
     # unless it says when it was issued. What comes before the link is up is the replay of its
-    # last session.
-    if not backend.ready:
+    # last session. A backend that answers Pending to the boot has things to set before.
+    if not backend.link.up or backend.only:
         return False
     issued = payload.get("customData", {}).get("issuedAt")
     if issued is None:
@@ -87,6 +87,8 @@ def _start(backend, payload, fresh):
     # A stale or repeated start would energise an outlet that nobody stands at.
     if not fresh:
         return shapes.rejected("StaleCommand")
+    if not backend.accepted:
+        return shapes.rejected("CSNotAccepted")
     wanted = payload.get("evseId", 0)
     if wanted > len(backend.sessions):
         return shapes.rejected("UnknownEvse")

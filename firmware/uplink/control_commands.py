@@ -74,7 +74,10 @@ def _trigger(backend, payload, fresh):
             return shapes.rejected("Busy")  # one is there, and is written once all are open
         borrow("firmware.uplink.renewal").ask(station, "by the backend")
     elif what == "BootNotification":
-        return shapes.rejected("NotNeeded")  # the last one was accepted
+        if backend.accepted:
+            return shapes.rejected("NotNeeded")
+        backend._wait_ms = 0
+        return {"status": "Accepted"}
     else:
         return {"status": "NotImplemented"}
     return {"status": "Accepted"} if all(said) else shapes.rejected("Busy")

@@ -92,7 +92,7 @@ class Outbox:
 
     def tick(self, now_ms, publish, only=None):
         """Hand to the line what may go: `publish(bytes)` says whether it took the message. `only`:
-        nothing but this action.
+        nothing but this action; "": nothing of the journal.
         """
         self._now_ms = now_ms
         self.pause_ms = _PAUSE_MS
@@ -105,7 +105,7 @@ class Outbox:
                     return
             elif diff(now_ms, call.sent_ms) >= _ANSWER_MS:
                 self._end(call, None)
-        if not only and (self._kept or self._cursor < self._journal.next):
+        if only is None and (self._kept or self._cursor < self._journal.next):
             try:
                 self._journaled(now_ms, publish)
             except OSError:
