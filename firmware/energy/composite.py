@@ -72,6 +72,7 @@ _HEAD = calcsize(FORMAT)
 _PERIOD = calcsize(PERIOD)
 _CYCLES = (0, 86400, 604800, 0, 0)
 _MIN_MA = const(6000)
+_MOST_MA = const((1 << 30) - 1)
 
 
 def unpack(data) -> tuple:
@@ -282,4 +283,4 @@ class Composite:
             ma //= outlet["among"]
         if fields[WATTS]:
             ma //= outlet["nominal_v"] * outlet["phases"]
-        part.ma = 0 if limit < fields[LEAST] or ma < _MIN_MA else ma
+        part.ma = 0 if limit < fields[LEAST] or ma < _MIN_MA else min(ma, _MOST_MA)

@@ -102,6 +102,16 @@ def test_a_profile_never_raises_what_may_be_offered():
     assert [amps for _, amps in _offers(trace)] == [20]
 
 
+def test_a_limit_beyond_all_bounds_is_none_and_keeps_no_other_from_holding():
+    # 3,000,000 A are more mA than the outlet's table of limits has room for.
+    least = _profile(2, "ChargingStationMaxProfile", "Absolute", _schedule((0, 10)))
+    least["chargingSchedule"][0]["startSchedule"] = "2025-01-01T00:00:00Z"
+    steps = [_set(500, _profile(schedule=_schedule((0, 3000000)))), _set(600, least)]
+    trace, station = simulate(8000, charging(*steps))
+    assert _said(trace) == ["Accepted", "Accepted"]
+    assert [amps for _, amps in _offers(trace)] == [10] and not station.errors
+
+
 def test_power_becomes_a_current_by_nominal_voltage_and_all_phases():
     watts = _schedule((0, 7000), chargingRateUnit="W")
     watts["chargingSchedulePeriod"][0]["numberPhases"] = 1
