@@ -5,6 +5,7 @@ for that only, see firmware.borrow; firmware.uplink.shapes has those that messag
 from firmware.clock import parse
 from firmware.uplink.ocpp import CallError
 
+_MOST = (1 << 53) - 1  # in case a backend counts in ms: what every JSON reader has exactly
 _DATE = "date-time"  # as firmware.uplink.shapes has it
 
 
@@ -59,6 +60,9 @@ def check(value, shape, where="payload"):
                 raise CallError("PropertyConstraintViolation", "%s: %s" % (field, error))
         elif kind is str and bound is not None and len(found) > bound:
             raise CallError("PropertyConstraintViolation", "%s: longer than %d" % (field, bound))
+        elif kind is int and not -_MOST <= found <= _MOST:
+            # OCPP's have 32 bits; one of a thousand digits would be told again, and kept.
+            raise CallError("PropertyConstraintViolation", "%s: expected 32 bits" % field)
         elif kind is int and bound is not None and found < bound:
             raise CallError("PropertyConstraintViolation", "%s: less than %d" % (field, bound))
 

@@ -69,6 +69,8 @@ def test_check_names_the_field_and_the_violation():
         ({"name": 5}, "TypeConstraintViolation"),
         ({"name": "abcd"}, "PropertyConstraintViolation"),
         ({"name": "a", "n": 0}, "PropertyConstraintViolation"),
+        ({"name": "a", "n": 10**400}, "PropertyConstraintViolation"),
+        ({"name": "a", "inner": {"x": -(10**400)}}, "PropertyConstraintViolation"),
         ({"name": "a", "n": True}, "TypeConstraintViolation"),
         ({"name": "a", "n": 1.5}, "TypeConstraintViolation"),
         ({"name": "a", "other": 1}, "FormatViolation"),
