@@ -60,6 +60,8 @@ def _trigger(backend, payload, fresh):
         sessions = [backend.sessions[i] for i in numbers if _goes_on(backend.sessions[i])]
         if not sessions:
             return shapes.rejected("NoTransaction")
+        if sessions[0].journal.crowded:
+            return shapes.rejected("Busy")  # what can be left out is
         for session in sessions:
             session.event(1, "Trigger", True)
         return {"status": "Accepted"}

@@ -133,6 +133,8 @@ def _keep(station, before, after):
 def _save(station, field, value):
     # As firmware.uplink.variables does, but it holds at once, and from the next start on.
     if station.config[field] != value:
+        if station.journal.crowded:
+            return False  # the room that is left is for transactions
         try:
             data = json.dumps({field: value}).encode()
             station.journal.append(bytes((6, variables.SETTING)) + data)

@@ -155,6 +155,8 @@ def change(station, entry, text):
         config.field(field, given, "")
     except ValueError:
         return "InvalidValue"
+    if station.journal.crowded:
+        raise OSError  # the room that is left is for transactions
     data = json.dumps({field: given}).encode()
     station.journal.append(bytes((6, SETTING)) + data)
     return ""

@@ -161,6 +161,22 @@ def test_while_a_contactor_is_closed_it_waits_in_the_journal():
     assert _kept(station) == {"connection_timeout_s": 90}
 
 
+def test_a_flood_of_it_while_charging_leaves_room_for_transactions():
+    named = [dict(_name("TxCtrlr", "EVConnectionTimeOut"), attributeValue="90")] * 16
+    steps = charging()
+    for i in range(60):
+        steps.append(_call(5000 + 100 * i, "SetVariables", {"setVariableData": named}))
+    steps.append(_call(12000, "TriggerMessage", {"requestedMessage": "TransactionEvent"}))
+    steps.append(_call(12100, "SetMonitoringLevel", {"severity": 3}))
+    trace, station = simulate(13000, steps)
+    answers = trace.answers()
+    last = answers[-3][2]["setVariableResult"][-1]
+    assert last["attributeStatusInfo"]["reasonCode"] == "NotKept"
+    assert answers[-2][2]["statusInfo"]["reasonCode"] == "Busy"
+    assert answers[-1][2]["statusInfo"]["reasonCode"] == "NotKept"
+    assert station.journal.crowded and not station.journal.full and not station.errors
+
+
 def test_a_power_cut_does_not_lose_it():
     steps = charging(step(20000, "power", for_ms=2000), step(25000, "unplug"))
     name = _name("TxCtrlr", "EVConnectionTimeOut")
