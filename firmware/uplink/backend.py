@@ -80,7 +80,8 @@ class Backend:
             except ValueError as error:  # longer than the line can ever carry
                 self._record("error", problem=str(error))
             self._answers.pop(0)
-        if diff(now_ms, self._waiting_since_ms) >= self._wait_ms:
+        # less than 0: the line was gone for days
+        if not 0 <= diff(now_ms, self._waiting_since_ms) < self._wait_ms:
             self._waiting_since_ms = now_ms
             if not self.accepted:
                 self._wait_ms = _RETRY_MS

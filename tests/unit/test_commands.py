@@ -6,6 +6,7 @@ import json
 import sys
 
 from firmware import borrow, let_go, uplink
+from firmware.ticks import add
 from firmware.uplink import commands
 from tests.pile import CARD, charging, simulate, step
 
@@ -290,6 +291,17 @@ def test_a_date_that_is_no_text_is_not_fresh():
     payload["customData"] = {"vendorId": "x", "issuedAt": {}}
     trace, station = simulate(5000, [step(500, "plug"), _start(2000, payload=payload)])
     assert _refused(trace, 0, "StaleCommand") and not station.errors
+
+
+def test_after_a_week_without_a_line_the_heartbeats_go_on():
+    _, station = simulate(3000, [])
+    backend = station.backend
+    now_ms = backend._now_ms
+    for days, due in ((7, True), (9, True), (0, False)):
+        backend._waiting_since_ms = add(now_ms, -days * 86400000 - 1000)
+        backend.tick(now_ms)
+        assert backend.outbox.has("Heartbeat") == due, days
+        backend.outbox.line_lost()
 
 
 def test_strange_boot_answers():
