@@ -179,8 +179,9 @@ class Link(umqtt.MQTTClient):
         half = self._backoff_ms >> 1
         wait_ms = half + half * self._random // 65537
         # From when it was begun on: a line that hangs shall not cost its time-outs besides.
+        # The attempt may have waited for days, on an ESP32 that charges: that is less than 0.
         left_ms = wait_ms - diff(now_ms, self._since_ms or now_ms)
-        self._deadline_ms = add(now_ms, max(left_ms, wait_ms >> 2))
+        self._deadline_ms = add(now_ms, min(max(left_ms, wait_ms >> 2), wait_ms))
         self._backoff_ms = min(2 * self._backoff_ms, _LONGEST_MS)
         self._state = _WAIT
 

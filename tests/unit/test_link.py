@@ -528,6 +528,18 @@ def test_back_off_counts_from_where_the_attempt_began():
     assert 500 <= diff(owner.now, began) <= 1010
 
 
+def test_an_attempt_that_was_begun_days_ago_is_followed_by_another_one():
+    # It may have waited for a contactor to open, before it dialled.
+    for days in (5, 7, 9, 12):
+        owner = Owner(1000)
+        owner.close_and_wait()
+        assert owner.link.wants == OPEN
+        owner.now = add(owner.now, days * 86400000)
+        owner.link.closed("refused", owner.now)
+        owner.wait(31000)
+        assert owner.link.wants == OPEN, days
+
+
 def test_back_off_differs_between_stations():
     waits = set()
     for n in range(20):
