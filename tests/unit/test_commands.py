@@ -293,6 +293,28 @@ def test_a_date_that_is_no_text_is_not_fresh():
     assert _refused(trace, 0, "StaleCommand") and not station.errors
 
 
+def test_a_backlog_that_takes_longer_is_no_fresher():
+    # A broker with a session has kept a thousand starts of a backend that tried again and again.
+    trace, station = simulate(3000, [step(500, "plug")])
+    backend = station.backend
+    backend._up(True)
+
+    def asked(n):
+        message = json.dumps([2, "q%d" % n, "RequestStartTransaction", _START])
+        backend._message(message.encode(), False, False)
+        return json.loads(backend._answers[-1])[2]["status"]
+
+    for n in range(60):
+        assert asked(n) == "Rejected", n
+        station.wall.uptime_ms += 300
+    # Who tries each 1.5 s is no backlog.
+    found = []
+    for n in range(60, 63):
+        station.wall.uptime_ms += 1500
+        found.append(asked(n))
+    assert found[0] == "Accepted"
+
+
 def test_after_a_week_without_a_line_the_heartbeats_go_on():
     _, station = simulate(3000, [])
     backend = station.backend
