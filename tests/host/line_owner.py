@@ -75,8 +75,9 @@ class Station:
 
         class log:
             @staticmethod
-            def record(what, up=False, broker="", step="", why="", problem=None):
-                say(*(("told", problem) if problem else ("closed", broker, step, why)))
+            def record(what, up=False, broker="", step="", why="", problem=None, status=None):
+                told = problem or status and why
+                say(*(("told", told) if told else ("closed", broker, step, why)))
 
 
 if "no-psk" in sys.argv:

@@ -14,6 +14,8 @@ import zlib
 
 import pytest
 
+from firmware import borrow
+from hal.mcu.common import Files
 from tests.host.conftest import broker, free_port
 from tests.host.test_line import pile
 from tools.host import mqtt, pile_process
@@ -251,6 +253,28 @@ def test_tls_with_a_certificate_of_the_pile(authority, tmp_path):
     async def run():
         async with secured(authority, tmp_path, "localhost", more=more) as it:
             await it.says("acked 50", 0)
+
+    asyncio.run(run())
+
+
+def test_certificates_of_the_pile_that_do_not_work_cut_nothing_off(
+    authority, tmp_path, monkeypatch
+):
+    from tests.host.certificates import Authority
+
+    other = Authority().issue(tmp_path / "other", "CP-1")
+    monkeypatch.chdir(tmp_path)
+    own = borrow("firmware.uplink.own")
+    own.write(Files(), 0, [(other / name).read_bytes() for name in ("key.der", "cert.der")])
+    own.write(Files(), 1, [b"neither key", b"nor certificate"])
+
+    async def run():
+        more = "require_certificate true\n"
+        async with secured(authority, tmp_path, "localhost", more=more) as it:
+            await it.says("acked 20", 0)
+            told = [line for line in it.said if line.startswith("told")]
+            assert "tls ValueError: invalid key" in await it.says("closed", 0)
+            assert [line.split()[-1] for line in told] == ["own.1", "tls/cert.der"]
 
     asyncio.run(run())
 

@@ -13,6 +13,7 @@ import pytest
 
 from firmware import borrow
 from tests.host.conftest import broker, free_port
+from tests.pile import settings, simulate, step
 from tools.host import pile_process, scenario
 from tools.host.backend import Backend
 
@@ -47,6 +48,28 @@ def test_a_request_verifies(station_id, organization):
         private = serialization.load_der_private_key(key, None)
         assert point == public and private.public_key() == request.public_key()
         assert isinstance(private.curve, ec.SECP256R1)
+
+
+@pytest.mark.parametrize("what, to_days, said", [
+    ("soon", 20, "asked for"), ("not soon", 40, None), ("no certificate", 20, None),
+    ("damaged", 20, "problem"),
+])
+def test_what_was_provisioned_is_renewed_in_time(tmp_path, monkeypatch, what, to_days, said):
+    monkeypatch.chdir(tmp_path)
+    Authority().issue(tmp_path / "tls", "CP-1", to_days=to_days)
+    if what == "no certificate":
+        (tmp_path / "tls/cert.der").unlink()
+    if what == "damaged":
+        (tmp_path / "tls/cert.der").write_bytes(b"0")
+    today = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+    trace, station = simulate(310000, [step(0, "date", text=today)], settings(tls=1), tick_ms=20)
+    found = trace.of("certificate")
+    assert [line["status"] for line in found] == ([said] if said == "asked for" else [])
+    assert len(trace.messages("SignCertificate")) == len(found)
+    problems = [line["problem"] for line in trace.of("error")]
+    assert len(problems) == (said == "problem") and not station.errors
+    if problems:
+        assert problems[0].startswith("the pile's certificate: ")
 
 
 class Signer:

@@ -275,6 +275,24 @@ def test_a_flash_that_fails():
     assert not waiting(0) and station.own_waiting is None
 
 
+def test_what_waits_is_written_beside_the_one_that_it_came_by():
+    # A line that is lost meanwhile may try others, which work no more.
+    _, station = _run(14000, [_trigger()])
+    store = station.board.store
+    own.write(store, 0, [b"works", b"works"])
+    own.write(store, 1, [b"refused", b"refused"])
+    station.own, station.own_refused = 1, True
+    assert own.newest(station) == 1
+    station.closed = lambda: True
+    own.install(station, [b"new", _leaf()])
+    station.own = 2
+    station.closed = lambda: False
+    assert not station.cards.chores[-1](0)
+    assert own.stored(store)[1] == (1, [b"works", b"works"])
+    assert own.stored(store)[2] == (3, [b"new", _leaf()])
+    assert own.newest(station) == 2  # nobody has refused that one yet
+
+
 def test_the_one_in_use_is_never_written_over():
     store = cuts.Kept({})
     used = 0
