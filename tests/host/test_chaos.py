@@ -42,7 +42,8 @@ def group(events, energy_mwh=5000, errors=0, seen=()):
                    "transactionInfo": {"transactionId": tx}}
         calls["m-%d" % i] = [2, "m-%d" % i, "TransactionEvent", payload], []
     made.found = {"energy_mwh": energy_mwh, "errors": errors}
-    made._judge([{"what": "boot"}, {"what": "contactor", "closed": True, "command": True},
+    made._judge([{"what": "boot"}, {"what": "access", "decision": "accepted"},
+                 {"what": "contactor", "closed": True, "command": True},
                  {"what": "step", "step": {"do": "unplug"}}, *seen])
     return made
 
@@ -58,10 +59,11 @@ def test_what_is_good_is_good():
     (GOOD[:1] + GOOD[2:], {}, "seqNo [0, 2]"),
     ([GOOD[0], GOOD[2], GOOD[1]], {}, "seqNo [0, 2, 1]"),
     (GOOD[:2], {}, "['Started', 'Updated']"),
-    ([], {"energy_mwh": 0}, "0 transactions, 1 vehicles"),
+    ([], {"energy_mwh": 0}, "0 transactions, 1 were let in, 1 vehicles"),
     (GOOD, {"energy_mwh": 99000}, "5000 mWh told, 99000 given"),
     (GOOD, {"errors": 1}, "1 boots, 1 errors"),
     (GOOD, {"seen": [{"what": "boot"}]}, "2 boots"),
+    (GOOD, {"seen": [{"what": "access", "decision": "accepted"}]}, "1 transactions, 2 were let in"),
     (GOOD, {"seen": [{"what": "fault", "code": "GroundFailure"}]}, "GroundFailure"),
     (GOOD, {"seen": [{"what": "uplink", "message": [2, "m-9", "TransactionEvent", {}]}]},
      "never came: m-9"),

@@ -47,10 +47,10 @@ class Pile:
 
 
 @contextlib.asynccontextmanager
-async def pile(port, interpreter="micropython", host="127.0.0.1", *more, cwd=None):
+async def pile(port, interpreter="micropython", host="127.0.0.1", *more, cwd=None, speed=SPEED):
     (program, *_), env = pile_process.command(interpreter)
     process = await asyncio.create_subprocess_exec(
-        program, OWNER, f"{host}:{port}", str(SPEED), *more, env=env,
+        program, OWNER, f"{host}:{port}", str(speed), *more, env=env,
         stdout=asyncio.subprocess.PIPE, cwd=cwd,
     )
     it = Pile(process)
