@@ -63,7 +63,7 @@ def test_what_is_good_is_good():
     (GOOD, {"energy_mwh": 99000}, "5000 mWh told, 99000 given"),
     (GOOD, {"errors": 1}, "1 boots, 1 errors"),
     (GOOD, {"seen": [{"what": "boot"}]}, "2 boots"),
-    (GOOD, {"seen": [{"what": "access", "decision": "accepted"}]}, "1 transactions, 2 were let in"),
+    (GOOD, {"seen": [{"what": "access", "decision": "accepted"}]}, "1 transactions, 2 were let"),
     (GOOD, {"seen": [{"what": "fault", "code": "GroundFailure"}]}, "GroundFailure"),
     (GOOD, {"seen": [{"what": "uplink", "message": [2, "m-9", "TransactionEvent", {}]}]},
      "never came: m-9"),
