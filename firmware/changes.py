@@ -24,7 +24,7 @@ _STAYS = (
     "station_id", "broker", "tls", "dns", "root", "user", "password", "meter_serial", "cable_a",
     "breaker_a",
 )  # fmt: skip
-_LINKS = ("wifi_", "modem_")
+_LINKS = ("wifi_", "modem_", "network_")
 # Of the store it takes what begins so: lists, cache and reservations; charging profiles;
 # firmware.ledger.refused. And
 # the files of firmware.ledger.history. Wear, faults that wait for service, black boxes and keys

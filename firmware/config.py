@@ -30,6 +30,14 @@ FIELDS = {
     "root": (str, "ocpp", 1, 40),
     "user": (str, "", 0, 80),
     "password": (str, "", 0, 80),
+    # What the backend has set of its connections, see firmware/uplink/networks.py: tried before
+    # `broker`, in the order of the list, so many times each
+    "network_1": (str, "", 0, 700),
+    "network_2": (str, "", 0, 700),
+    "network_3": (str, "", 0, 700),
+    "network_4": (str, "", 0, 700),
+    "network_priority": (str, "", 0, 7),
+    "network_attempts": (int, 3, 1, 10),
     # hal/mcu reads these itself, on a board that has such a link
     "wifi_ssid": (str, "", 0, 32),
     "wifi_password": (str, "", 0, 63),
@@ -119,6 +127,10 @@ _SECRET = (
     "wifi_password",
     "modem_user",
     "modem_password",
+    "network_1",
+    "network_2",
+    "network_3",
+    "network_4",
     "master_pass_group",
 )
 

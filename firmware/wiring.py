@@ -141,6 +141,11 @@ def wire(station, board, config):
     station.services = services + [upkeep.tick]
     if config["tls"]:
         borrow("firmware.uplink.expiry").watch(station)
+    if config["network_priority"]:
+        from firmware.uplink import mute
+
+        let_go("firmware.uplink.mute")
+        station.services.append(mute.Mute(station).tick)
     changes = station.profiles
     station.profiles = None
     if changes or board.store.names("charging.profiles"):

@@ -146,7 +146,9 @@ if TYPE_CHECKING:
             ...
 
     class Device(Protocol):
-        """The driver of a chip, whatever its role."""
+        """The driver of a chip, whatever its role. Of a link it may have `interface`, "Wired" or
+        "Wireless", and `rejoin(anew)`, see hal/mcu/network_wifi.py.
+        """
 
         def tick(self, now_ms: int) -> None:
             """Every 20 ms: one bounded step, at most one short transfer. Never waits or raises."""

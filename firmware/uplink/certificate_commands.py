@@ -126,7 +126,7 @@ def _delete(backend, payload, fresh):
         return shapes.told("Failed", "StaleCommand")
     if slot == 0:
         return shapes.told("Failed", "ReadOnly", "what the installer gave stays")
-    if station.config["tls"] and slot == getattr(station, "root", 0):
+    if slot == getattr(station, "root", 0):
         return shapes.told("Failed", "InUse")
     try:
         _keep(station, roots, bytes((slot,)))

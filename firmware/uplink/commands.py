@@ -181,6 +181,7 @@ _ELSEWHERE = {
     "ClearChargingProfile": "charging_commands",
     "GetCompositeSchedule": "charging_reports",
     "UpdateDynamicSchedule": "charging_commands",
+    "SetNetworkProfile": "network_commands",
     "GetLog": "log_commands",
     "UpdateFirmware": "log_commands",
     "InstallCertificate": "certificate_commands",
@@ -211,6 +212,4 @@ UNSUPPORTED = (
     # values are told by transactions and monitors, not as streams
     "AdjustPeriodicEventStream",
     "GetPeriodicEventStream",
-    # not yet
-    "SetNetworkProfile",
 )

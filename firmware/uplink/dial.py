@@ -51,28 +51,37 @@ async def dial(station, route, ticks_ms):
     ImportError where the image has no TLS.
     """
     config = station.config
+    places = _places(config)
     if not route.get("step"):
         route["told"] = {}
         route["dead"] = route["refused"] = 0
+        if getattr(station, "mute", False):
+            # No backend answered there: the other attempts at it are given up, too.
+            station.mute = False
+            slot = places[route["turn"] % len(places)][0]
+            while slot and places[route["turn"] % len(places)][0] == slot:
+                route["turn"] += 1
     route["step"] = "name"
-    route["key"] = config["tls"] and _by_key()
+    turn, which = divmod(route["turn"], len(places))
+    slot, place, by_tls, before, of = places[which]
+    route["key"] = by_tls and _by_key()
     # The arithmetic of certificates holds up an ESP32's safety tick, that of a key does not.
-    stalls = route["stalls"] = config["tls"] and station.board.stalls and not route["key"]
+    stalls = route["stalls"] = by_tls and station.board.stalls and not route["key"]
     while stalls and station.driven() and not _may_pause(station, route):
         await asyncio.sleep_ms(_WAIT_MS)
-    brokers = config["broker"].split(",")
-    turn, which = divmod(route["turn"], len(brokers))
-    host, _, port = brokers[which].strip().rpartition(":")
+    host, _, port = place.rpartition(":")
     servers = config["dns"].split(",") if config["dns"] else station.board.name_servers()
     found = await _addresses(route, host, int(port), servers, ticks_ms)
-    rounds, at = divmod(turn, len(found))
-    route["ways"] = len(brokers) * len(found)
+    rounds, at = divmod(turn * of + before, len(found))
+    route["ways"] = len(places) * len(found)
     found = found[at]
     route["step"] = "connect"
     sock = socket.socket(found[0], socket.SOCK_STREAM)
     try:
         await _connect(sock, found[-1], ticks_ms)
-        if config["tls"]:
+        if config.get("network_priority"):
+            borrow("firmware.uplink.networks").use(station, slot)
+        if by_tls:
             route["step"] = "tls"
             if stalls and station.driven():
                 await _pause(station, route, ticks_ms)
@@ -89,8 +98,8 @@ def failed(station, route, why):
     """An attempt came to nothing, or its session did not hold: `why`. The next broker's turn. Each
     reason is told once, and the radio looked after.
     """
-    brokers = station.config["broker"].split(",")
-    broker = brokers[route["turn"] % len(brokers)].strip()
+    places = _places(station.config)
+    broker = places[route["turn"] % len(places)][1]
     route["turn"] += 1
     step = route["step"]
     why = " ".join(why.split())  # TLS puts each reason on a line
@@ -119,6 +128,15 @@ def failed(station, route, why):
             if hasattr(device, "rejoin"):
                 record("radio", anew=anew)
                 device.rejoin(anew)
+
+
+def _places(config):
+    # What is tried in turn, as firmware.uplink.networks has it; the configuration's own come last.
+    found = []
+    if config.get("network_priority"):
+        found = borrow("firmware.uplink.networks").places(config)
+    own = config["broker"].split(",")
+    return found + [(0, broker.strip(), config["tls"], 0, 1) for broker in own]
 
 
 def _tell(station, route, event, broker, why):

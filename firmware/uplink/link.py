@@ -173,7 +173,7 @@ class Link(umqtt.MQTTClient):
         """The TCP connection is gone, or could not be opened: `why`, in words."""
         self._now_ms = now_ms
         if self._state != _DROP:
-            self._drop(why)
+            self.drop(why)
         # From half to all of the back-off, so that a thousand stations do not come back as one.
         self._random = (self._random * 75 + 74) % 65537
         half = self._backoff_ms >> 1
@@ -239,9 +239,9 @@ class Link(umqtt.MQTTClient):
                 self._state = _DIAL
                 self._since_ms = now_ms
             elif state != _UP:
-                self._drop("no CONNACK" if state == _GREET else "no SUBACK")
+                self.drop("no CONNACK" if state == _GREET else "no SUBACK")
             elif self._pinged:
-                self._drop("no PINGRESP")
+                self.drop("no PINGRESP")
             else:
                 # Full means that nothing goes out at all: then the answer fails to come, too.
                 if self._room(2):
@@ -249,7 +249,7 @@ class Link(umqtt.MQTTClient):
                 self._pinged = True
                 self._deadline_ms = add(now_ms, _ANSWER_MS)
         if self._flight and diff(now_ms, self._puback_ms) >= 0:
-            self._drop("no PUBACK")
+            self.drop("no PUBACK")
         if self.up and not self.held and diff(now_ms, self._stable_ms) >= 0:
             self.held = True
             self._backoff_ms = _FIRST_MS
@@ -288,8 +288,8 @@ class Link(umqtt.MQTTClient):
             wire.tail = left
         return wire.tail + n <= len(wire.out)
 
-    def _drop(self, why):
-        """Give the connection up; callbacks come last, when all is in order."""
+    def drop(self, why):
+        """Give the connection up: `why`. Callbacks come last, when all is in order."""
         was_up = self.up
         if self.held:
             self._since_ms = self._now_ms
@@ -308,7 +308,7 @@ class Link(umqtt.MQTTClient):
         # The next CONNECT discards what the broker holds: else it would send the same packet at
         # every reconnect, for ever.
         self._clean = True
-        self._drop("protocol error: " + why)
+        self.drop("protocol error: " + why)
 
     def _handle(self):
         """Handle the whole packets in _in and keep the rest."""
@@ -349,7 +349,7 @@ class Link(umqtt.MQTTClient):
             if kind != 0x20 or size != 2 or data[body] > 1:
                 self._reject("expected CONNACK, found type 0x%02x, %d bytes" % (kind, size))
             elif data[body + 1]:
-                self._drop("refused by the broker, CONNACK code %d" % data[body + 1])
+                self.drop("refused by the broker, CONNACK code %d" % data[body + 1])
             else:
                 self._greeted(data[body] == 1)
         elif kind == 0x40 and size == 2:
@@ -369,7 +369,7 @@ class Link(umqtt.MQTTClient):
             if data[body] << 8 | data[body + 1] != self.pid:
                 self._reject("SUBACK with a wrong packet id")
             elif data[body + 2] > 1:
-                self._drop("subscription refused, SUBACK code %d" % data[body + 2])
+                self.drop("subscription refused, SUBACK code %d" % data[body + 2])
             else:
                 self._subscribed()
         else:
@@ -385,7 +385,7 @@ class Link(umqtt.MQTTClient):
 
     def _subscribed(self):
         if not self._room(_RESERVE):
-            self._drop("output full")
+            self.drop("output full")
             return
         self._state = _UP
         self.up = True
@@ -405,7 +405,7 @@ class Link(umqtt.MQTTClient):
         if not whole or (qos and not (data[topic] or data[topic + 1])):
             self._reject("bad PUBLISH, type 0x%02x, %d bytes" % (kind, end - body))
         elif not self._room(4):
-            self._drop("output full")
+            self.drop("output full")
         else:
             wire = self.sock
             wire.packet = data[start:end]

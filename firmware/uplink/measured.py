@@ -38,6 +38,8 @@ def number(station, what, evse_id):
         return station.cards.count * 1000
     if what == "=invalid":
         return borrow("firmware.uplink.hostile").total(station.backend.refused) * 1000
+    if what == "=network":
+        return borrow("firmware.uplink.networks").active(station) * 1000
     found = station.config.get(what)
     return found * 1000 if isinstance(found, int) else None
 

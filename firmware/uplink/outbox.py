@@ -58,7 +58,7 @@ class Outbox:
         self._cursor = journal.first  # the first record that was not looked at
         self._count = 0
         self._now_ms = 0
-        self._answered_ms = 0  # when something was, last
+        self.answered_ms = 0  # when something was, last
         self._sent_ms = 0  # and when something of the journal was
         self.pause_ms = _PAUSE_MS  # to the next turn
 
@@ -115,7 +115,7 @@ class Outbox:
         journal = self._journal
         events = None
         looks = _LOOKS
-        quick = diff(now_ms, self._answered_ms) < _LATELY_MS
+        quick = diff(now_ms, self.answered_ms) < _LATELY_MS
         if quick:
             left = _AT_ONCE
             self.pause_ms = _SOON_MS
@@ -197,7 +197,7 @@ class Outbox:
                     self._record("backend", problem=problem)
                     payload = {} if kept else None
                 self._record("result", id=message_id, error=error)
-                self._answered_ms = self._now_ms
+                self.answered_ms = self._now_ms
                 if not kept:
                     self._end(call, payload if error is None else None)
                 elif error is None:

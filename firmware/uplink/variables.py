@@ -58,9 +58,20 @@ VARIABLES = (
     ("MonitoringCtrlr", "ItemsPerMessage", "ClearVariableMonitoring", "=items", "integer", READ),
     ("MonitoringCtrlr", "ItemsPerMessage", "SetVariableMonitoring", "=items", "integer", READ),
     ("MonitoringCtrlr", "MonitoringLevel", "", "monitoring_level", "integer", READ),
+    ("OCPPCommCtrlr", "ActiveNetworkProfile", "", "=network", "integer", READ),
+    (
+        "OCPPCommCtrlr",
+        "NetworkConfigurationPriority",
+        "",
+        "network_priority",
+        "SequenceList",
+        BOTH,
+    ),
+    ("OCPPCommCtrlr", "NetworkProfileConnectionAttempts", "", "network_attempts", "integer", BOTH),
     ("ReservationCtrlr", "Enabled", "", "reservations", "boolean", BOTH),
     ("SampledDataCtrlr", "TxUpdatedInterval", "", "sample_interval_s", "integer", BOTH),
     ("SampledDataCtrlr", "TxUpdatedMeasurands", "", "measurands", "MemberList", BOTH),
+    ("SecurityCtrlr", "AllowSecurityProfileDowngrade", "", "=no", "boolean", READ),
     ("SecurityCtrlr", "BasicAuthPassword", "", "password", "string", WRITE),
     ("SecurityCtrlr", "CertSigningRepeatTimes", "", "cert_signing_repeats", "integer", BOTH),
     ("SecurityCtrlr", "CertSigningWaitMinimum", "", "cert_signing_wait_s", "integer", BOTH),
@@ -151,15 +162,29 @@ def change(station, entry, text):
             given = int(text)
         except ValueError:
             return "InvalidValue"
+    elif field == "network_priority":
+        why = borrow("firmware.uplink.networks").unfit(station, text)
+        if why:
+            return why
     try:
         config.field(field, given, "")
     except ValueError:
         return "InvalidValue"
+    fields = {field: given}
+    if field == "password":
+        fields.update(borrow("firmware.uplink.networks").without_password(station))
+    keep(station, fields)
+    return ""
+
+
+def keep(station, fields):
+    """Have fields of the configuration kept, all or none: they hold from the next start on. Raises
+    OSError when that cannot be, ValueError when they are longer than a record.
+    """
     if station.journal.crowded:
         raise OSError  # the room that is left is for transactions
-    data = json.dumps({field: given}).encode()
+    data = json.dumps(fields).encode()
     station.journal.append(bytes((6, SETTING)) + data)
-    return ""
 
 
 def describe(station, number):
@@ -183,6 +208,8 @@ def describe(station, number):
         about["minLimit"], about["maxLimit"] = config.FIELDS[field][2:]
         if field.endswith("_s"):
             about["unit"] = "s"
+    elif field == "network_priority":
+        about["valuesList"] = "1,2,3,4"
     elif field == "=units":
         about["valuesList"] = "A,W"
     elif entry[4] == "MemberList":
@@ -248,12 +275,10 @@ def _told(station, what, evse_id):
         return station.wall.text(station.wall.uptime_ms)
     if what == "=invalid":
         return borrow("firmware.uplink.hostile").total(station.backend.refused)
+    if what == "=network":
+        return borrow("firmware.uplink.networks").active(station)
     if what == "=profile":
-        if not station.config["tls"]:
-            return 1
-        slot = getattr(station, "own", None)  # None: the line does not go by certificates
-        own = slot is not None and borrow("firmware.uplink.own").parts(station, slot)
-        return 3 if own else 2
+        return borrow("firmware.uplink.networks").active_level(station)
     if what == "=bytes":
         return station.backend.link.max_payload
     return {

@@ -41,6 +41,8 @@ def make(spec, buses):
 class Ethernet:
     """Cable in or out, the port follows by itself; `tick` is a device's."""
 
+    interface = "Wired"
+
     def __init__(self, lan):
         self._lan = lan
 

@@ -39,6 +39,8 @@ def make(spec, buses):
 class Modem:
     """Dials, and dials again; `tick` is a device's."""
 
+    interface = "Wireless"
+
     def __init__(self, uart, power, secret):
         self._uart = uart
         self._power = power

@@ -18,6 +18,8 @@ def make(spec, buses):
 class Wifi:
     """Connects, and connects again; `tick` is a device's."""
 
+    interface = "Wireless"
+
     def __init__(self, secret):
         self._ssid = secret.get("ssid")
         self._password = secret.get("password")

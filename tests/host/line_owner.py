@@ -1,9 +1,10 @@
 """The pile's side of test_line.py: the firmware's link and line with a tiny outbox on top.
 
-Usage: line_owner.py BROKERS SPEED [tls] [stalls] [pause] [no-psk] [dns=SERVERS]; the clock that
-link and line see runs SPEED times as fast. `stalls`: as on an ESP32 whose contactor is driven
-while there is a file of the name `driven`; `pause`: it may pause. `no-psk`: as a MicroPython that
-has no TLS by a pre-shared key.
+Usage: line_owner.py BROKERS SPEED [tls] [stalls] [pause] [no-psk] [dns=SERVERS] [first=BROKER];
+the clock that link and line see runs SPEED times as fast. `stalls`: as on an ESP32 whose contactor
+is driven while there is a file of the name `driven`; `pause`: it may pause. `no-psk`: as a
+MicroPython that has no TLS by a pre-shared key. `first`: what the backend has set, with user and
+password, for two attempts.
 Publishes "0", "1", ... and after a lost line again, from the first that is not acknowledged.
 Prints one event a line: `up`, `down WHY`, `closed BROKER STEP WHY` (an attempt failed), `got
 PAYLOAD`, `acked N`, `told PROBLEM`, `late MS` (another task waited for longer than ever before).
@@ -38,6 +39,7 @@ class Station:
 
     config = {"broker": brokers, "tls": "tls" in sys.argv, "dns": ""}
     config["tls_pause"] = "pause" in sys.argv
+    config["user"] = config["password"] = ""
     closed = bool
 
     class outlet:
@@ -50,6 +52,9 @@ class Station:
         return Station.outlet.limits.effective_ma() and "driven" in os.listdir()
 
     cards = None
+
+    class backend:
+        accepted = True
 
     class wall:
         is_set = False
@@ -100,6 +105,10 @@ if "no-psk" in sys.argv:
 for word in sys.argv:
     if word.startswith("dns="):
         Station.config["dns"] = word[4:]
+    if word.startswith("first="):
+        Station.config["network_1"] = '["%s", 1, "u", "p"]' % word[6:]
+        Station.config["network_priority"] = "1"
+        Station.config["network_attempts"] = 2
 
 
 def fill(dup=False):
@@ -129,6 +138,7 @@ def on_message(payload, retain, dup):
         raise ValueError("the owner failed")
 
 
+Station.backend.link = link  # type: ignore[attr-defined]
 link.on_up, link.on_acked, link.on_message = on_up, on_acked, on_message
 link.on_down = lambda why: say("down", why)
 

@@ -164,6 +164,36 @@ def test_a_broker_that_drops_each_session_has_its_turn_only(mosquitto):
     asyncio.run(run())
 
 
+def test_what_the_backend_has_set_is_tried_first_and_costs_attempts_only(mosquitto):
+    async def run():
+        first = "127.0.0.1:%d" % free_port()
+        async with pile(port_of(mosquitto), "micropython", "127.0.0.1", "first=" + first) as it:
+            said = await it.says("closed", 0)
+            assert said.startswith("closed %s connect " % first)
+            await it.says("acked 20", 0)
+
+    asyncio.run(run())
+
+
+def test_what_the_backend_has_set_has_its_own_user_and_password(mosquitto):
+    came = []
+
+    async def greeted(reader, writer):
+        with contextlib.suppress(asyncio.IncompleteReadError, OSError):
+            came.append((await mqtt.read_packet(reader))[2])
+        writer.close()
+
+    async def run():
+        server = await asyncio.start_server(greeted, "127.0.0.1", 0)
+        first = "first=127.0.0.1:%d" % server.sockets[0].getsockname()[1]
+        async with pile(port_of(mosquitto), "micropython", "127.0.0.1", first) as it:
+            await it.says("acked 20", 0)
+        server.close()
+        assert len(came) == 2 and all(one.endswith(b"\0\1u\0\1p") for one in came)
+
+    asyncio.run(run())
+
+
 def test_a_refusal_is_told_with_its_code():
     port = free_port()
     where = "127.0.0.1:%d" % port

@@ -117,6 +117,10 @@ GOOD = [
     [2, "1", "CertificateSigned", {"requestId": 1, "certificateChain": (
         "-----BEGIN CERTIFICATE-----\nMIIBFTCBu6ADAgECAgQK3Mr+\n-----END CERTIFICATE-----\n")}],
     [2, "1", "TriggerMessage", {"requestedMessage": "SignChargingStationCertificate"}],
+    [2, "1", "SetNetworkProfile", {"configurationSlot": 2, "connectionData": {
+        "ocppInterface": "Any", "ocppTransport": "JSON", "messageTimeout": 30,
+        "ocppCsmsUrl": "mqtt://192.0.2.1:1883", "securityProfile": 1, "identity": "x",
+        "basicAuthPassword": "y"}}],
     [2, "1", "GetLog", {"logType": "SecurityLog", "requestId": 3, "log": {
         "remoteLocation": "ftp://192.0.2.1/x", "latestTimestamp": LATER}}],
     [3, "#Heartbeat#", {"currentTime": LATER}],
