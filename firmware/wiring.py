@@ -139,7 +139,7 @@ def wire(station, board, config):
     if board.memory and journal.full and journal.memory is not board.memory:
         services.append(durable.Waiting(board).tick)
     station.services = services + [upkeep.tick]
-    if config["tls"]:
+    if config["tls"] or config["network_priority"]:
         borrow("firmware.uplink.expiry").watch(station)
     if config["network_priority"]:
         from firmware.uplink import mute
