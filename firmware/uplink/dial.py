@@ -55,6 +55,7 @@ async def dial(station, route, ticks_ms):
     if not route.get("step"):
         route["told"] = {}
         route["dead"] = route["refused"] = 0
+        route.pop("turn_0", None)  # see secure.set_date
         if getattr(station, "mute", False):
             # No backend answered there: the other attempts at it are given up, too.
             station.mute = False

@@ -19,10 +19,13 @@ import gc
 from binascii import unhexlify
 
 from firmware import borrow
+from firmware.clock import parse, render
 
 PSK = "tls/psk"
 CA = "tls/ca.der"
 RELEASED = "2026-11-21T00:00:00Z"  # moves with firmware.VERSION
+_APART_MS = 45 * 86400000  # from one guess of the date to the next
+_GUESSES = 82
 LEAST, MOST = 16, 32  # bytes of a pre-shared key; more mbedTLS does not take
 LONGEST = 64  # bytes of its identity
 # What is offered with it, of what the image has: no Diffie-Hellman, no RSA.
@@ -53,7 +56,6 @@ def wrap(sock, host, station, attempt=None, route=None):
         lacks = error
     import ssl
 
-    set_date(station.board, station.wall)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.verify_mode = ssl.CERT_REQUIRED
     roots = borrow("firmware.access.roots")
@@ -62,6 +64,9 @@ def wrap(sock, host, station, attempt=None, route=None):
         slots = roots.trusted(station.board.store)
         station.root = slots[attempt % len(slots)]
         station.own = own.turn(station, route, len(slots))
+        set_date(station.board, station.wall, route, attempt // len(slots))
+    else:
+        set_date(station.board, station.wall)
     kept = roots.stored(station.board.store).get(getattr(station, "root", 0))
     ca = kept[2] if kept else _read(CA)
     if ca is None:
@@ -119,12 +124,23 @@ def read_key(data):
     return identity, key
 
 
-def set_date(board, wall):
-    """Give the controller's calendar the best date that is known."""
+def set_date(board, wall, route=None, turn=0):
+    """Give the controller's calendar the best date that is known, no earlier than RELEASED.
+
+    Before the backend has told it that is what the calendar had, and may be wrong: the broker's
+    certificate may be newer than RELEASED, and nobody tells the date before TLS. So with each
+    other `turn` of all roots and brokers, from the first on that `route` knows of, it is a guess,
+    later and later for ten years, in steps of half of what the shortest certificates last.
+    """
     if wall.is_set:
-        board.set_date(wall.text(wall.uptime_ms))
-    elif (board.date() or "") < RELEASED:
-        board.set_date(RELEASED)
+        date = wall.text(wall.uptime_ms)
+    else:
+        route = {} if route is None else route
+        date = route.setdefault("date", board.date() or "")
+        tried = turn - route.setdefault("turn_0", turn)
+        if tried & 1:
+            date = render(parse(RELEASED) + tried // 2 % _GUESSES * _APART_MS)
+    board.set_date(max(date, RELEASED))
 
 
 def _read(path):

@@ -66,6 +66,9 @@ class Station:
         def date():
             return "2999"
 
+        def set_date(text):
+            pass
+
         name_servers = list
         devices = ()
 

@@ -40,6 +40,29 @@ def test_what_the_backend_told_counts_most():
     assert dated(Board("2031-05-06T07:08:09Z"), wall)[:19] == "2027-02-03T04:05:07"
 
 
+def test_a_broker_whose_certificate_is_newer_is_found_though_nobody_tells_the_date():
+    # Valid for 90 days, made so many days after the release; the line was gone for 1000 turns.
+    for calendar in (None, "2091-01-01T00:00:00Z"):
+        for days in (0, 1, 44, 365, 3000):
+            since_ms = clock.parse(secure.RELEASED) + days * 86400000
+            since = clock.render(since_ms)
+            until = clock.render(since_ms + 90 * 86400000)
+            board, route = Board(calendar), {}
+            dates = []
+            for turn in range(1000, 1200):
+                secure.set_date(board, clock.WallClock(0), route, turn)
+                dates.append(board.now)
+            assert any(since <= date < until for date in dates[: 4 + days // 20]), days
+            assert min(dates)[:19] == secure.RELEASED[:19]
+            assert dates[::2] == [calendar or secure.RELEASED] * 100
+
+
+def test_a_date_before_the_release_is_none_for_certificates():
+    wall = clock.WallClock(0)
+    wall.set("2001-02-03T04:05:06Z")
+    assert dated(Board(None), wall) == secure.RELEASED
+
+
 def test_a_pre_shared_key_is_a_line_as_mosquitto_has_it():
     for n in (16, 32):
         assert secure.read_key(b"CP-1:" + b"0A" * n + b"\r\n") == (b"CP-1", b"\n" * n)
