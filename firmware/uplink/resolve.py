@@ -38,7 +38,7 @@ async def lookup(host, servers, ticks_ms):
                 return await _ask(question, server, ticks_ms)
             except NoAddress:
                 raise
-            except OSError as error:
+            except (OSError, ValueError) as error:  # ValueError: no address of a server
                 why = "name server %s: %s" % (server, error)
     raise NoAddress("%s: %s" % (host, why))
 
