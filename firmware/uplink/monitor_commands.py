@@ -263,7 +263,7 @@ ACTIONS = {
         {"setMonitoringData": ([_DATA], True, variables.ITEMS), "customData": _CUSTOM}, _set
     ),
     "ClearVariableMonitoring": (
-        {"id": ([int], True, _MOST), "customData": _CUSTOM}, _clear
+        {"id": ([int, 0], True, _MOST), "customData": _CUSTOM}, _clear
     ),
     "SetMonitoringBase": (
         {

@@ -42,7 +42,7 @@ def token_info():
         "groupIdToken": (TOKEN, False, None),
         "language1": (str, False, 8),
         "language2": (str, False, 8),
-        "evseId": ([int], False, 100),
+        "evseId": ([int, 0], False, 100),
         "personalMessage": (TEXT, False, None),
         "customData": CUSTOM,
     }

@@ -72,7 +72,7 @@ def _kind(kind, bound, wanted, definitions, field):
             yield "%s: length %s" % (field, bound)
     elif kind is str and bound != wanted["maxLength"]:
         yield "%s: length %s" % (field, bound)
-    elif kind is int and "minimum" in wanted and not field.endswith("[]"):
+    elif kind is int and "minimum" in wanted:
         if bound != wanted["minimum"]:
             yield "%s: least %s" % (field, bound)
 

@@ -1,0 +1,1 @@
+[2,"f5","ClearVariableMonitoring",{"id":[-1,2]}]
