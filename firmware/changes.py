@@ -21,8 +21,8 @@ _LEAST = 12  # bytes of header and CRC
 # What a factory reset leaves as it was changed: who the pile is and how it reaches its backend, or
 # it would be lost to it; which meter it has; and what guards the installation.
 _STAYS = (
-    "station_id", "broker", "tls", "dns", "root", "user", "password", "meter_serial", "cable_a",
-    "breaker_a",
+    "station_id", "broker", "tls", "dns", "root", "user", "password", "password_before",
+    "meter_serial", "cable_a", "breaker_a",
 )  # fmt: skip
 _LINKS = ("wifi_", "modem_", "network_")
 # Of the store it takes what begins so: lists, cache and reservations; charging profiles;

@@ -30,6 +30,7 @@ FIELDS = {
     "root": (str, "ocpp", 1, 40),
     "user": (str, "", 0, 80),
     "password": (str, "", 0, 80),
+    "password_before": (str, "", 0, 80),  # the backend has set another; in case that is refused
     # What the backend has set of its connections, see firmware/uplink/networks.py: tried before
     # `broker`, in the order of the list, so many times each
     "network_1": (str, "", 0, 700),
@@ -124,6 +125,7 @@ _PAIRS = (
 _SECRET = (
     "user",
     "password",
+    "password_before",
     "wifi_password",
     "modem_user",
     "modem_password",

@@ -148,7 +148,9 @@ def _access(station, i, add):
         if station.cards.reserved(i + 1):
             add("access", "the outlet is kept for somebody who reserved it")
     if not backend.link.up:
-        add("uplink", "no line to the backend, which decides about cards")
+        trouble = getattr(station, "trouble", "")
+        text = "no line to the backend, which decides about cards"
+        add("uplink", "%s; %s" % (text, trouble) if trouble else text)
     elif not backend.accepted:
         add("uplink", "the backend has not accepted this pile yet")
     if station.journal.full and not station.sessions[i].tx:

@@ -8,7 +8,7 @@ from time import ticks_ms
 from micropython import const
 
 _LINES = const(48)
-_LENGTH = const(160)
+_LENGTH = const(200)
 
 kept = deque((), _LINES)  # noqa: RUF037 (MicroPython needs both)
 
@@ -26,5 +26,5 @@ def record(what, **fields):
 
 
 def write(line):
-    """Keep `line`, cut to 160 characters; it may end in a newline."""
+    """Keep `line`, cut to 200 characters; it may end in a newline."""
     kept.append(line[:_LENGTH].rstrip())

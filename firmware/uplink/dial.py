@@ -7,7 +7,8 @@ What must be known from one time to the next is in `route`: "turn", how many bro
 each; "dead", how many attempts on end have reached nobody; "key", whether TLS is by a pre-shared
 one; "stalls", whether a handshake holds up the safety tick; "paused_ms", when charging last paused
 for one; "refused", how many were refused since the last session that held, or since another
-certificate was tried, see firmware.uplink.own; "ways", how many addresses there are.
+certificate was tried, see firmware.uplink.own; "ways", how many addresses there are; "before",
+whether it is the turn of the password that was there before the backend set another.
 
 **The radio.** It may say that it has joined while nothing passes. So after every _REJOIN attempts
 that nobody answered, no name server, no broker, not even with a refusal, it is to join again; from
@@ -37,6 +38,7 @@ _WAIT_MS = const(200)
 _PAUSES_MS = const(15 * 60000)  # from one pause of charging to the next
 _PAUSED_MS = const(30000)  # one lasts so long, and then as any other, see firmware.outlet.rest
 _OPEN_MS = const(15000)  # of these a vehicle may take so many to stop
+_LONGEST = const(48)  # of a broker's name in the log, whose lines end somewhere
 _REJOIN = const(6)  # attempts; with back-off and time-outs two to four minutes
 _ANEW = const(18)
 # What TLS says when the broker ends it, in words or not: with an alert, or before that was read.
@@ -54,6 +56,7 @@ async def dial(station, route, ticks_ms):
     places = _places(config)
     if not route.get("step"):
         route["told"] = {}
+        station.trouble = ""  # what firmware.explain says of it
         route["dead"] = route["refused"] = 0
         route.pop("turn_0", None)  # see secure.set_date
         if getattr(station, "mute", False):
@@ -82,6 +85,9 @@ async def dial(station, route, ticks_ms):
         await _connect(sock, found[-1], ticks_ms)
         if config.get("network_priority"):
             borrow("firmware.uplink.networks").use(station, slot)
+        if config.get("password_before") and not slot:
+            password = config["password_before" if route.get("before") else "password"]
+            station.backend.link.pswd = password.encode()
         if by_tls:
             route["step"] = "tls"
             if stalls and station.driven():
@@ -107,12 +113,17 @@ def failed(station, route, why):
     refused = step == "tls" and route.get("key") and any(word in why for word in _REFUSED)
     if refused:
         why = "the broker does not take identity and key of tls/psk: " + why
+    elif step == "tls" and any(word in why for word in _REFUSED):
+        why = "the broker ends it: does it want another certificate of the pile? " + why
+    station.trouble = "%s: %s" % (step, why)
+    if "CONNACK code 4" in why or "CONNACK code 5" in why:
+        route["before"] = not route.get("before")
     untrusted = step == "tls" and any(word in why for word in _UNTRUSTED)
     record = station.board.log.record
     told = route.setdefault("told", {})
     if told.get(broker) != (step, why):
         told[broker] = step, why
-        record("line", up=False, broker=broker, step=step, why=why)
+        record("line", up=False, broker=broker[-_LONGEST:], step=step, why=why)
         if untrusted:
             _tell(station, route, "InvalidCentralSystemCertificate", broker, why)
         if refused:

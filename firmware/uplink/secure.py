@@ -19,7 +19,6 @@ import gc
 from binascii import unhexlify
 
 from firmware import borrow
-from firmware.clock import parse, render
 
 PSK = "tls/psk"
 CA = "tls/ca.der"
@@ -139,6 +138,8 @@ def set_date(board, wall, route=None, turn=0):
         date = route.setdefault("date", board.date() or "")
         tried = turn - route.setdefault("turn_0", turn)
         if tried & 1:
+            from firmware.clock import parse, render  # not for the host, which reads keys by this
+
             date = render(parse(RELEASED) + tried // 2 % _GUESSES * _APART_MS)
     board.set_date(max(date, RELEASED))
 

@@ -134,7 +134,7 @@ def value(station, entry, evse_id):
     field = entry[3]
     found = _told(station, field, evse_id) if field[0] == "=" else station.config[field]
     if found is None:
-        return ""  # a meter that is silent, a sensor that was lost
+        return ""  # a meter that is silent, a sensor that was lost, no date yet
     if entry[4] == "boolean":
         return "true" if found else "false"
     return str(found)
@@ -172,6 +172,8 @@ def change(station, entry, text):
         return "InvalidValue"
     fields = {field: given}
     if field == "password":
+        # Until the new one is taken, see firmware.uplink.dial.
+        fields["password_before"] = station.config["password"]
         fields.update(borrow("firmware.uplink.networks").without_password(station))
     keep(station, fields)
     return ""
@@ -272,6 +274,8 @@ def _told(station, what, evse_id):
     if what == "=phases":
         return station.board.outlets[evse_id - 1].phases
     if what == "=date":
+        if not station.wall.is_set:
+            return None
         return station.wall.text(station.wall.uptime_ms)
     if what == "=invalid":
         return borrow("firmware.uplink.hostile").total(station.backend.refused)

@@ -108,6 +108,9 @@ if "no-psk" in sys.argv:
 for word in sys.argv:
     if word.startswith("dns="):
         Station.config["dns"] = word[4:]
+    if word.startswith("password="):
+        link.user, Station.backend.link = b"u", link
+        Station.config["password"], Station.config["password_before"] = word[9:].split(",")
     if word.startswith("first="):
         Station.config["network_1"] = '["%s", 1, "u", "p"]' % word[6:]
         Station.config["network_priority"] = "1"

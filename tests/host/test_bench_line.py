@@ -47,7 +47,7 @@ TOLD = re.compile(
 
 
 def steps(told):
-    """{step: [(broker, why), ...]} of the lines of a log, which end at 160 characters."""
+    """{step: [(broker, why), ...]} of the lines of a log, which end at 200 characters."""
     found = {}
     for broker, step, why in TOLD.findall(told):
         found.setdefault(step, []).append((broker, why))

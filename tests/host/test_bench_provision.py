@@ -70,6 +70,14 @@ def test_what_is_wrong_is_named_without_the_secret(served, tmp_path, wrong):
     assert not (served.flash / "config.json").exists()
 
 
+def test_after_a_refusal_the_pile_goes_on(served, tmp_path):
+    source = tmp_path / "identity.json"
+    for given, code in (({"station_id": "CP-9"}, 0), ({"station_id": "CP/9"}, 2)):
+        source.write_text(json.dumps(given))
+        served.pile("provision", "--from", source, code=code)
+    assert "was not running" not in served.pile("log")
+
+
 def test_more_than_the_outlet_is_built_for_is_refused_before_it_is_written(served, tmp_path):
     path = served.flash / "board.json"
     spec = json.loads(path.read_text())

@@ -5,6 +5,7 @@ with right and wrong certificates; always MicroPython against real sockets and m
 import asyncio
 import contextlib
 import os
+import shutil
 import socket
 import struct
 import subprocess
@@ -203,6 +204,27 @@ def test_a_refusal_is_told_with_its_code():
             async with pile(port) as it:
                 said = await it.says("closed", 0)
                 assert " mqtt refused by the broker, CONNACK code 5" in said
+
+    asyncio.run(run())
+
+
+def test_a_password_that_is_refused_is_followed_by_the_one_before(tmp_path):
+    program = shutil.which("mosquitto_passwd")
+    if program is None and os.environ.get("CI") != "true":
+        pytest.skip("expected mosquitto_passwd on PATH, found none: no password was tried")
+    users = tmp_path / "users"
+    users.touch()
+    subprocess.run([program, "-b", str(users), "u", "old"], check=True, capture_output=True)
+    users.chmod(0o644)
+    port = free_port()
+    config = "listener %d 127.0.0.1\nallow_anonymous false\npassword_file %s\n" % (port, users)
+
+    async def run():
+        with broker(config, "127.0.0.1:%d" % port):
+            async with pile(port, "micropython", "127.0.0.1", "password=new,old") as it:
+                said = await it.says("closed", 0)
+                assert " mqtt refused by the broker, CONNACK code 5" in said
+                await it.says("up", 0)
 
     asyncio.run(run())
 

@@ -72,6 +72,25 @@ def test_each_reason_is_told_once_for_each_broker():
     assert station.lines[2:] == [("a:1", "mqtt", "no CONNACK"), ("b:2", "mqtt", "no CONNACK")]
 
 
+def test_a_password_that_is_refused_takes_turns_with_the_one_before():
+    station = _Station()
+    turns = []
+    for why in ("no CONNACK", "refused by the broker, CONNACK code 5", "ECONNREFUSED"):
+        station.fails("mqtt", why)
+        turns.append(station.route.get("before", False))
+    station.fails("mqtt", "refused by the broker, CONNACK code 4")
+    assert turns == [False, True, True] and not station.route["before"]
+
+
+def test_a_line_that_is_not_there_has_its_reason_in_explain():
+    station = _Station()
+    station.fails("connect", "ECONNREFUSED")
+    assert station.trouble == "connect: ECONNREFUSED"
+    station.route["step"] = ""
+    station.begins()
+    assert station.trouble == ""
+
+
 def test_after_a_good_session_it_is_told_anew():
     station = _Station()
     station.fails("connect", "ECONNREFUSED", 2)

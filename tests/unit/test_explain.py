@@ -67,6 +67,14 @@ def test_the_backend():
     assert any(r["source"] == "uplink" for r in told), told
 
 
+def test_why_there_is_no_line():
+    _, station = simulate(3000, [step(0, "link", up=False)])
+    for trouble in ("", "connect: ECONNREFUSED"):
+        station.trouble = trouble
+        (told,) = [one["text"] for one in station.explain(0) if one["source"] == "uplink"]
+        assert told.endswith("about cards" + ("; " + trouble if trouble else "")), told
+
+
 def test_a_charge_that_was_ended():
     steps = charging(step(7000, "draw", obey=False), step(8000, "card", uid=CARD))
     _has(_told(12000, steps), ("access", "ended"), ("outlet", "told to stop"))

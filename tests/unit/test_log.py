@@ -16,4 +16,4 @@ def test_it_names_nobody():
     log.record("access", decision="refused", why="{")
     assert list(log.kept)[-1].endswith(" access decision=refused why={")
     log.record("error", problem="x" * 500)
-    assert len(list(log.kept)[-1]) == 160
+    assert len(list(log.kept)[-1]) == 200

@@ -103,7 +103,14 @@ def test_a_secret_is_written_and_never_read():
     assert _get(name) == [("Rejected", "WriteOnly")]
     results, station = _set("not to be guessed", name)
     assert results == [("RebootRequired", "")]
-    assert _kept(station) == {"password": "not to be guessed"}
+    # the one before, in case the broker does not take it
+    assert _kept(station) == {"password": "not to be guessed", "password_before": ""}
+
+
+def test_before_the_date_is_known_it_is_empty():
+    _, station = simulate(100, [])
+    (entry,) = [one for one in variables.VARIABLES if one[3] == "=date"]
+    assert variables.value(station, entry, 0) == ""
 
 
 def test_what_is_set_is_kept_for_the_next_start():
@@ -227,7 +234,7 @@ def test_what_waits_does_not_come_back_after_a_factory_reset():
     for now_ms in range(0, 30000, 20):
         station.staged.tick(now_ms)
     assert not station.cards.waiting and not board.store.names("access.list")
-    assert _kept(station) == {"password": "rotated"}
+    assert _kept(station) == {"password": "rotated", "password_before": ""}
     # Without its memory nobody knows what would come back.
     board.memory.chip.silent = True
     raises(OSError, changes.factory_reset, board.store, lambda: False, board=board)

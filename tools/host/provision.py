@@ -61,7 +61,10 @@ def _merge(text):
     with open("config.new", "w") as file:
         json.dump(given, file)
     os.rename("config.new", "config.json")
-    changes.save(Files, {name: None for name in anew if name in config.FIELDS})
+    fields = {name: None for name in anew if name in config.FIELDS}
+    if "password" in fields:
+        fields["password_before"] = None
+    changes.save(Files, fields)
 """
 _FORGET = """
 import os
@@ -218,12 +221,15 @@ def main(args):
         known, links, built_for_ma = json.loads(board.run(_KNOWN))
         if not args.source and sys.stdin.isatty():
             ask(given, known, links)
-        checked(given, known, built_for_ma)
-        if not (given or tls or args.production or args.no_psk):
+        try:
+            checked(given, known, built_for_ma)
+            if not (given or tls or args.production or args.no_psk):
+                raise BadInput("expected something to provision, found nothing: answer the"
+                               " questions, or give --from, --ca, --cert, --key, --psk, --no-psk"
+                               " or --production")
+        except BadInput:
             board.leave(2)
-            raise BadInput("expected something to provision, found nothing: answer the questions,"
-                           " or give --from, --ca, --cert, --key, --psk, --no-psk or"
-                           " --production")
+            raise
         if "cert" in tls or "key" in tls:
             board.run(_RENEWED)
         for name, data in tls.items():
@@ -235,6 +241,8 @@ def main(args):
         if given or not known:
             board.run(_MERGE)
             board.run("_merge(%r)" % json.dumps(given))
+        if args.no_psk and "psk" not in tls:
+            print("forgotten: tls/psk")
         print("written: %s" % (", ".join(sorted(given) + sorted(TLS[name] for name in tls))
                                or "nothing new"))
         if args.production:
