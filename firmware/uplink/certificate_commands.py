@@ -11,6 +11,7 @@ from firmware.clock import parse
 shapes = borrow("firmware.uplink.shapes")
 
 _MOST = 1022 - 6  # bytes of DER that may wait, see firmware.staged
+_NO_END = "2199-12-31T23:59:59Z"  # what is later is none, see firmware.date and RFC 5280
 _SOON_MS = 86400000  # a certificate may begin so much later: not every clock is right
 
 _CUSTOM = shapes.CUSTOM
@@ -63,7 +64,8 @@ def _install(backend, payload, fresh):
         now_ms = station.wall.unix_ms(station.wall.uptime_ms)
         if found["issuer"] != found["subject"] or not found["authority"]:
             raise ValueError("expected the root of an authority")
-        if parse(found["to"]) <= now_ms or parse(found["from"]) > now_ms + _SOON_MS:
+        to = min(found["to"], _NO_END)
+        if parse(to) <= now_ms or parse(found["from"]) > now_ms + _SOON_MS:
             raise ValueError("valid from %s to %s" % (found["from"], found["to"]))
     except ValueError as error:
         return shapes.told("Rejected", "InvalidCertificate", str(error))

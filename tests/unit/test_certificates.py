@@ -1,5 +1,7 @@
 """Roots that the backend installs, lists and deletes; that the line tries them: test_dial.py."""
 
+from binascii import a2b_base64, b2a_base64
+
 from firmware import borrow
 from tests.pile import charging, settings, simulate, step
 from tests.support import raises
@@ -173,6 +175,15 @@ def test_what_the_line_stands_on_stays():
         text = message % (used, borrow("firmware.uplink.ocpp").encode(_hashes(ROOT)))
         station.backend._message(text.encode(), False, False)
         assert '"status":"%s"' % status in station.backend._answers.pop().decode()
+
+
+def test_a_root_without_an_end_is_taken():
+    # RFC 5280, 4.1.2.5: 9999-12-31 says so. (Who wrote it signed the old date: nobody looks.)
+    data = a2b_base64("".join(ROOT.split("\n")[1:-2]))
+    data = data.replace(b"20600101000000Z", b"99991231235959Z")
+    pem = "-----BEGIN CERTIFICATE-----\n%s-----END CERTIFICATE-----\n"
+    trace, _ = simulate(3000, [_install(1000, pem % b2a_base64(data).decode())])
+    assert _said(trace) == [("Accepted", None)]
 
 
 def test_what_is_no_root_is_rejected():
