@@ -32,7 +32,8 @@ _RUN_US = 200000
 _BEGIN_US = 5000000
 _TICK_MS = 100
 _READ = 16384
-_COUNTED = ("_answers", "_heard", "_incoming", "refused", "seen")  # of Backend
+# of Backend
+_COUNTED = ("_answers", "_heard", "_incoming", "_mute", "refused", "seen", "unserved")
 _SECURITY = 5  # kind of a record: what is hostile may be told
 _CONFIG = {"sample_interval_s": 300, "min_pause_s": 0, "refusals": 0}
 _TARIFF = {

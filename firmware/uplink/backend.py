@@ -17,7 +17,6 @@ _RETRY_MS = const(10000)
 # After a reconnect with session present what arrives may be the broker's replay.
 _REPLAY_MS = const(5000)
 _LONGEST_S = const(86400)  # between heartbeats, whatever the backend wishes
-_ANSWERS = const(8)  # answers to the backend that may wait for the line
 
 
 class Backend:
@@ -53,7 +52,8 @@ class Backend:
         self._heard = False  # something, since the last turn
         self._record = record
         self._now_ms = 0
-        self._answers = []
+        self._answers = []  # those that wait for the line, see firmware.uplink.incoming
+        self._mute = False  # nobody has answered a BootNotification
         self._wait_ms = 0  # to the next BootNotification or Heartbeat
         self._waiting_since_ms = 0
         self._replay_until_uptime_ms = 0
@@ -121,7 +121,11 @@ class Backend:
 
     def _booted(self, result):
         if not result:
+            if self.link.up and not self._mute:
+                self._record("line", up=True, step="backend", why="no answer to BootNotification")
+                self._mute = True
             return
+        self._mute = False
         self._take_time(result)
         status = result.get("status")
         self.accepted = status == "Accepted" and self.wall.is_set
@@ -155,9 +159,8 @@ class Backend:
             self._record("error", problem=repr(error))
 
     def answer(self, message):
-        """Have the CALLRESULT or CALLERROR `message` sent, an array: the newest eight wait."""
+        """Have the CALLRESULT or CALLERROR `message` sent, an array."""
         self._answers.append(encode(message).encode())
-        del self._answers[:-_ANSWERS]
 
 
 def _nothing(_):

@@ -10,7 +10,6 @@ from firmware import borrow
 from firmware.clock import parse
 from firmware.uplink.ocpp import CallError
 
-_BACKLOG_MS = const(1000)
 _REPEATS = const(32)  # message ids that are remembered
 _ISSUED_MS = const(60000)  # a request that carries issuedAt is honoured for so long
 
@@ -53,12 +52,6 @@ def serve(backend, message, replayed):
     except CallError as error:
         error.message_id = message_id
         raise
-    uptime_ms = backend.wall.uptime_ms
-    if uptime_ms < backend._replay_until_uptime_ms:
-        # What comes closely upon it is of the same backlog, which may take longer on a bad line.
-        backend._replay_until_uptime_ms = max(
-            backend._replay_until_uptime_ms, uptime_ms + _BACKLOG_MS
-        )
     seen = backend.seen
     repeated = message_id in seen
     if not repeated:

@@ -31,6 +31,10 @@ _SECOND = (
     (b"\xf7", 1, 0),
 )
 
+_BACKLOG_MS = const(1000)
+_ANSWERS = const(32)  # that may wait for the line
+_BYTES = const(4096)  # of those, and then one more
+
 _HEX = b"0123456789abcdefABCDEF"
 
 # What may come next.
@@ -55,9 +59,23 @@ class Bad(CallError):
 
 
 def take(backend, payload, replayed):
-    """Do what the message `payload` (bytes) asks for; `replayed`: it may be an old one."""
+    """Do what the message `payload` (bytes) asks for; `replayed`: it may be an old one. While too
+    many answers wait for the line, nothing of what wants one is done: it may be asked again.
+    """
+    waiting = backend._answers
+    busy = len(waiting) >= _ANSWERS or sum(map(len, waiting)) >= _BYTES
     try:
         message = decode(payload)
+        uptime_ms = backend.wall.uptime_ms
+        if message[0] == CALL and uptime_ms < backend._replay_until_uptime_ms:
+            # What comes closely upon it is of the same backlog, which may take long on a bad line.
+            until_ms = max(backend._replay_until_uptime_ms, uptime_ms + _BACKLOG_MS)
+            backend._replay_until_uptime_ms = until_ms
+        if busy and message[0] == CALL:
+            count = backend.unserved = getattr(backend, "unserved", 0) + 1
+            if count & (count - 1) == 0:
+                backend._record("refused", kind="busy", count=count)
+            return
         if message[0] == CALLRESULT:
             backend.outbox.result(message[1], message[2])
         elif message[0] == CALLERROR:
@@ -70,7 +88,7 @@ def take(backend, payload, replayed):
         if isinstance(error, Bad):
             refused(backend, error.kind)
         # Nor may an answer, or what wants none, get one when it cannot be read.
-        if payload.lstrip()[:2] not in (b"[3", b"[4", b"[5", b"[6"):
+        if not busy and payload.lstrip()[:2] not in (b"[3", b"[4", b"[5", b"[6"):
             # OCPP-J allows 255 characters; it may quote a field's name of any length.
             description = error.description[:255]
             backend.answer([CALLERROR, error.message_id, error.code, description, {}])

@@ -63,6 +63,25 @@ def _refused(trace, n=0, reason=None):
     )
 
 
+def test_what_cannot_be_answered_yet_is_not_done_either():
+    trace, station = simulate(3000, [])
+    backend = station.backend
+    for n in range(60):
+        backend._message(b'[2,"i%d","GetLocalListVersion",{}]' % n, False, False)
+    backend._message(b"[2,", False, False)
+    assert len(backend._answers) == 32 and backend.unserved == 28
+    assert [line["count"] for line in trace.of("refused", kind="busy")] == [1, 2, 4, 8, 16]
+    assert "i31" in backend.seen and "i32" not in backend.seen
+    # Each is done when it comes again, once there is room.
+    del backend._answers[:]
+    backend._message(b'[2,"i32","GetLocalListVersion",{}]', False, False)
+    assert b'[3,"i32",{"versionNumber":0}]' in backend._answers
+    # Long ones fill it sooner, and what is an answer is heard all the same.
+    backend._answers[:] = [b"x" * 4096]
+    backend._message(b'[2,"i33","GetLocalListVersion",{}]', False, False)
+    assert len(backend._answers) == 1
+
+
 def test_a_replayed_start_is_refused():
     trace, _ = simulate(10000, [step(1000, "plug", r_ohm=882), _start(2000, replayed=True)])
     assert _refused(trace, 0, "StaleCommand") and not trace.of("contactor")
@@ -302,7 +321,7 @@ def test_a_backlog_that_takes_longer_is_no_fresher():
     def asked(n):
         message = json.dumps([2, "q%d" % n, "RequestStartTransaction", _START])
         backend._message(message.encode(), False, False)
-        return json.loads(backend._answers[-1])[2]["status"]
+        return json.loads(backend._answers.pop())[2]["status"]
 
     for n in range(60):
         assert asked(n) == "Rejected", n
