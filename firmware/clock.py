@@ -2,8 +2,6 @@
 it.
 """
 
-from struct import pack
-
 from micropython import const
 
 from firmware import borrow
@@ -24,7 +22,7 @@ class WallClock:
         self.start_ms = None  # Unix time at boot as it was first told: it stays
         self.journal = None  # what still has to learn the date
         self._last_ms = now_ms
-        self._epoch_ms = None  # Unix time at boot, once known
+        self._epoch_ms = None  # Unix time at boot, once known: firmware.date.learn sets it
 
     @property
     def is_set(self):
@@ -35,20 +33,6 @@ class WallClock:
         """Go on to `now_ms`."""
         self.uptime_ms += diff(now_ms, self._last_ms)
         self._last_ms = now_ms
-
-    def set(self, text):
-        """Take the date from an RFC 3339 date-time such as 2026-01-31T12:00:00.5+08:00. Raises
-        ValueError.
-        """
-        self._epoch_ms = parse(text) - self.uptime_ms
-        if self.start_ms is None:
-            self.start_ms = self._epoch_ms
-        if self.journal:
-            try:
-                self.journal.append(pack("<BIq", 3, self.boot, self.start_ms))
-                self.journal = None
-            except OSError:
-                pass  # the next time
 
     def now(self):
         """(flags, boot, time) of a record of now, as firmware.ledger.events has them."""

@@ -1,6 +1,45 @@
-"""Reads a date; imported for that only, see firmware.let_go."""
+"""Reads a date, and sets the clock by one; imported for that only, see firmware.let_go."""
 
+from struct import pack
+
+from micropython import const
+
+from firmware import borrow
 from firmware.clock import days
+
+_MOVED_MS = const(60000)  # more than a late answer or a slow clock make of it
+
+
+def take(backend, text):
+    """The backend says that it is `text` now. A clock that this moves far is told of as an event
+    of security.
+    """
+    wall = backend.wall
+    before = wall.is_set and wall.text(wall.uptime_ms)
+    thought_ms = before and wall.unix_ms(wall.uptime_ms)
+    try:
+        learn(wall, text)
+    except ValueError as error:
+        backend._record("backend", problem=str(error))
+        return
+    if before and abs(wall.unix_ms(wall.uptime_ms) - thought_ms) > _MOVED_MS:
+        detail = "from %s to %s" % (before, wall.text(wall.uptime_ms))
+        borrow("firmware.access.report").seldom(backend.doorman, "SettingSystemTime", detail)
+
+
+def learn(wall, text):
+    """Give the WallClock `wall` the date of an RFC 3339 date-time such as
+    2026-01-31T12:00:00.5+08:00. Raises ValueError.
+    """
+    wall._epoch_ms = parse(text) - wall.uptime_ms
+    if wall.start_ms is None:
+        wall.start_ms = wall._epoch_ms
+    if wall.journal:
+        try:
+            wall.journal.append(pack("<BIq", 3, wall.boot, wall.start_ms))
+            wall.journal = None
+        except OSError:
+            pass  # the next time
 
 
 def parse(text):

@@ -44,6 +44,8 @@ def open(station, commits):
 
         let_go("firmware.uplink.monitors")
         monitors.watch(door)
+    if station.config["broker"]:
+        door.get("startup").watch(door)
     if station.config["free_vend"]:
         from firmware.access import vend
 

@@ -101,10 +101,10 @@ def moment(wall, flags, boot, time):
     return wall.start_ms - last + time
 
 
-def security(wall, kind, info):
-    """The record of a security event: OCPP's type and techInfo."""
+def security(moment, kind, info):
+    """The record of a security event: OCPP's type and techInfo. `moment`: (flags, boot, time)."""
     text = "%s\n%s" % (kind[:50], info[:255])
-    return pack("<BBIq", SECURITY, *wall.now()) + text.encode()
+    return pack("<BBIq", SECURITY, *moment) + text.encode()
 
 
 def summary(evse_id, tx, token, began, ended, start_mwh, end_mwh, reason, cost=None, receipt=""):

@@ -126,7 +126,7 @@ class Backend:
                 self._mute = True
             return
         self._mute = False
-        self._take_time(result)
+        borrow("firmware.date").take(self, result.get("currentTime"))
         status = result.get("status")
         self.accepted = status == "Accepted" and self.wall.is_set
         self.only = None if self.accepted else "" if status == "Pending" else "BootNotification"
@@ -139,13 +139,7 @@ class Backend:
 
     def _beaten(self, result):
         if result is not None:
-            self._take_time(result)
-
-    def _take_time(self, result):
-        try:
-            self.wall.set(result.get("currentTime"))
-        except ValueError as error:
-            self._record("backend", problem=str(error))
+            borrow("firmware.date").take(self, result.get("currentTime"))
 
     def _message(self, payload, retain, dup):
         replayed = retain or dup or self.wall.uptime_ms < self._replay_until_uptime_ms

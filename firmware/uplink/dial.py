@@ -30,9 +30,14 @@ from firmware.uplink.line import reader
 
 _CONNECT_MS = const(10000)
 _PAUSE_MS = const(5)  # between two looks
-_PAUSE_EVENT_MS = const(3600000)  # between two security events
-# What TLS says of a certificate that it does not take, in words or not.
+# Failures that whoever looks after security is to hear of: the step, what is said of it, OCPP's
+# name. TLS says it in words or not. It does not say when no cipher suite is common to both.
 _UNTRUSTED = ("signed by", "Common Name", "validity", "X509", "9984")
+_EVENTS = (
+    ("tls", _UNTRUSTED, "InvalidCsmsCertificate"),
+    ("tls", ("PROTOCOL_VERSION", "28288"), "InvalidTLSVersion"),
+    ("mqtt", ("CONNACK code 4", "CONNACK code 5"), "FailedToAuthenticateAtCsms"),
+)
 _OURS = ("a session began", "no pause")  # what ended a handshake that nobody has refused
 _WAIT_MS = const(200)
 _PAUSES_MS = const(15 * 60000)  # from one pause of charging to the next
@@ -124,10 +129,11 @@ def failed(station, route, why):
     if told.get(broker) != (step, why):
         told[broker] = step, why
         record("line", up=False, broker=broker[-_LONGEST:], step=step, why=why)
-        if untrusted:
-            _tell(station, route, "InvalidCentralSystemCertificate", broker, why)
         if refused:
-            _tell(station, route, "FailedToAuthenticateAtCsms", broker, why)
+            _tell(station, "FailedToAuthenticateAtCsms", broker, why)
+        for where, words, event in _EVENTS:
+            if step == where and any(word in why for word in words):
+                _tell(station, event, broker, why)
     if step in ("tls", "mqtt") and not untrusted and not any(words in why for words in _OURS):
         route["refused"] = route.get("refused", 0) + 1
     if step not in ("name", "connect") or any(words in why for words in _ANSWERS):
@@ -151,14 +157,10 @@ def _places(config):
     return found + [(0, broker.strip(), config["tls"], 0, 1) for broker in own]
 
 
-def _tell(station, route, event, broker, why):
-    # Whoever looks after security hears of a broker that is none of ours, or that does not take
-    # us for its own, once an hour.
-    uptime_ms = station.wall.uptime_ms
-    if "event_ms" not in route or uptime_ms - route["event_ms"] >= _PAUSE_EVENT_MS:
-        route["event_ms"] = uptime_ms
-        report = borrow("firmware.access.report")
-        report.security(station.cards, event, "%s: %s" % (broker, why))
+def _tell(station, event, broker, why):
+    # Of a broker that is none of ours, or that does not take us for its own.
+    report = borrow("firmware.access.report")
+    report.seldom(station.cards, event, "%s: %s" % (broker, why))
 
 
 def _may_pause(station, route):

@@ -252,7 +252,7 @@ def test_a_broker_that_is_not_to_be_trusted_is_told_of():
     dial.failed(station, route, "ECONNREFUSED")
     assert station.journal.next == first + 1
     record = station.journal.read(first)
-    assert b"InvalidCentralSystemCertificate\n127.0.0.1:1883: The certificate is not" in record
+    assert b"InvalidCsmsCertificate\n127.0.0.1:1883: The certificate is not" in record
     station.wall.uptime_ms += 3600000
     route["step"] = "tls"
     dial.failed(station, route, "(-9984, 'X509')")

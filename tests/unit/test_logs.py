@@ -215,7 +215,7 @@ def test_a_security_log_has_what_happened_between():
     assert len(bodies) == 3 and [line[:4] for line in bodies[1].split("\n")] == ["CP-1", ""]
     from firmware.ledger import events
 
-    station.journal.append(events.security(station.wall, "TamperDetectionActivated", "door"))
+    station.journal.append(events.security(station.wall.now(), "TamperDetectionActivated", "door"))
     logs = borrow("firmware.uplink.logs")
     asked = {"logType": "SecurityLog", "log": {"latestTimestamp": "2030-01-01T00:00:00Z"}}
     assert "TamperDetectionActivated door" in logs.text(station.backend, asked)

@@ -3,6 +3,7 @@
 import json
 from struct import pack
 
+from firmware import date
 from firmware.clock import WallClock
 from firmware.ledger import events
 from firmware.uplink.outbox import Outbox
@@ -30,7 +31,7 @@ class _Line:
 
 def _wall():
     wall = WallClock(0)
-    wall.set("2026-01-01T00:00:00Z")
+    date.learn(wall, "2026-01-01T00:00:00Z")
     wall.boot = 1
     return wall
 
@@ -410,7 +411,7 @@ def test_a_memory_that_does_not_answer_is_asked_again():
 
 def test_a_security_event_is_sent_as_one():
     outbox, line = _outbox(0)
-    outbox._journal.append(events.security(_wall(), "RepeatedlyRefusedTokens", "5 within 60 s"))
+    outbox._journal.append(events.security(_wall().now(), "RepeatedlyRefusedTokens", "5 within 60 s"))
     outbox.tick(0, line.publish)
     (call,) = line.taken
     assert call[1:] == [
@@ -443,5 +444,5 @@ def test_what_was_before_the_date_was_known_gets_its_date():
         assert events.moment(wall, 0, boot, ms) == unix_ms
     assert events.moment(wall, events.DATED, 3, 123) == 123
     # What is called the date later does not change what was said before.
-    wall.set("2026-02-01T00:00:00Z")
+    date.learn(wall, "2026-02-01T00:00:00Z")
     assert events.moment(wall, 0, 9, 500) == 1767225600500

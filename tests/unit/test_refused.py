@@ -34,7 +34,7 @@ def test_an_event_and_what_else_there_may_be():
         "evse": 2,
         "mwh": 200,
     }
-    security = events.security(_Now, "InvalidCertificate", "of whom")
+    security = events.security(_NOW, "InvalidCertificate", "of whom")
     found = refused.told("ab", _dead(3, "x" * 39 + "\u00e9", security)[:1024], Wall())
     assert found["what"] == "security event InvalidCertificate" and found["transaction"] is None
     assert found["code"] == "x" * 39 + "??" and "evse" not in found
@@ -44,10 +44,7 @@ def test_an_event_and_what_else_there_may_be():
         raises(ValueError, refused.told, "ab", record, Wall())
 
 
-class _Now:
-    @staticmethod
-    def now():
-        return events.DATED, 7, NOON_MS
+_NOW = events.DATED, 7, NOON_MS
 
 
 def test_it_waits_until_all_is_open_and_goes_to_flash_in_one_go():

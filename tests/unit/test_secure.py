@@ -2,7 +2,7 @@
 tests/host/test_dial.py.
 """
 
-from firmware import clock
+from firmware import clock, date
 from firmware.uplink import secure
 from tests.support import raises
 
@@ -35,7 +35,7 @@ def test_a_calendar_that_is_later_stays():
 
 def test_what_the_backend_told_counts_most():
     wall = clock.WallClock(0)
-    wall.set("2027-02-03T04:05:06Z")
+    date.learn(wall, "2027-02-03T04:05:06Z")
     wall.tick(1000)
     assert dated(Board("2031-05-06T07:08:09Z"), wall)[:19] == "2027-02-03T04:05:07"
 
