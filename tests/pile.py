@@ -1,9 +1,11 @@
 """A whole virtual pile in virtual time: `simulate` runs a scenario and gives its trace."""
 
 import json
+from collections import OrderedDict
 
 from firmware import config
 from firmware.station import Station
+from hal.virtual import scenario as _scenario
 from hal.virtual.board import VirtualBoard
 
 CARD = "04A1B2C3D4E5F6"
@@ -53,6 +55,19 @@ def simulate(until_ms, steps, config=None, **fields):
     return Lines(file.lines), station
 
 
+def power_cut(station, until_ms, *steps):
+    """The power is gone for a second; then the scenario goes on with `steps`. The station that
+    runs then.
+    """
+    board = station.board
+    board.scenario["until_ms"] = until_ms
+    board.cut_power(1000000)
+    for one in steps:
+        board.plant.at(one["at_ms"] * 1000, _scenario._do, (board, board.places[0], one))
+    board.run(station)
+    return board.station
+
+
 class Lines:
     """A trace to ask questions of. Its lines stay JSON texts until they are asked for: a long
     trace of dicts does not fit into MicroPython's heap.
@@ -91,7 +106,7 @@ class Lines:
 
     def transactions(self):
         """The events by transaction, in order; none is missing, and energies never fall."""
-        found = {}
+        found = OrderedDict()
         for event in self.messages("TransactionEvent"):
             found.setdefault(event["transactionInfo"]["transactionId"], []).append(event)
         for told in found.values():

@@ -29,4 +29,5 @@ class _Start:
         if reason not in _NO_RESET:
             report.security(self._door, "ResetOrReboot", reason, began)
         report.security(self._door, "StartupOfTheDevice", reason, began)
+        station.staged._wait = 0  # else what is to be written next would wait for ten seconds
         return False

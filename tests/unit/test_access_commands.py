@@ -527,7 +527,8 @@ def test_a_storm_of_cards_is_slowed_down_and_told():
     trace, station = simulate(45000, steps)
     # 5 at once, and then 1, 2, 4, 8 and 16 s after one another.
     assert len(trace.messages("Authorize")) == 10 and not station.errors
-    (event,) = trace.messages("SecurityEventNotification")
+    start, event = trace.messages("SecurityEventNotification")
+    assert start["type"] == "StartupOfTheDevice"
     assert event["type"] == "RepeatedlyRefusedTokens" and event["techInfo"] == "5 refused"
     assert event["timestamp"].startswith("2026-01-01T00:00:0")
 

@@ -116,7 +116,9 @@ def test_what_is_not_acknowledged_is_told_and_stays():
     assert "sessions to be filed: 1" in lines
     assert "messages that name the token and may not be acknowledged yet: 1" in lines
     customer_commands._clear(station.cards, digest)
-    assert lines == list(customer_commands._gathered(station.cards, CARD, digest))
+    after = list(customer_commands._gathered(station.cards, CARD, digest))
+    # "" is a turn that has found none.
+    assert [one for one in after if one] == [one for one in lines if one]
 
 
 def test_of_others_nothing_is_told():

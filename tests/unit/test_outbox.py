@@ -411,7 +411,8 @@ def test_a_memory_that_does_not_answer_is_asked_again():
 
 def test_a_security_event_is_sent_as_one():
     outbox, line = _outbox(0)
-    outbox._journal.append(events.security(_wall().now(), "RepeatedlyRefusedTokens", "5 within 60 s"))
+    event = events.security(_wall().now(), "RepeatedlyRefusedTokens", "5 within 60 s")
+    outbox._journal.append(event)
     outbox.tick(0, line.publish)
     (call,) = line.taken
     assert call[1:] == [

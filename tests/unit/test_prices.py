@@ -534,13 +534,13 @@ def test_what_a_power_cut_ends_is_billed():
 
 
 def test_a_tariff_comes_too_late_for_what_a_power_cut_has_ended():
-    given = {"transactionId": "s0b1-t3", "tariff": _tariff("T-2", kwh=7)}
+    given = {"transactionId": "s0b1-t4", "tariff": _tariff("T-2", kwh=7)}
     given["customData"] = {"vendorId": "x", "issuedAt": "2026-01-01T00:00:21Z"}
     steps = charging(
         _set(500), step(20000, "power", for_ms=500), _call(21000, "ChangeTransactionTariff", given)
     )
     trace, _ = simulate(40000, steps, settings(receipts=1))
-    assert list(trace.transactions()) == ["s0b1-t3"]
+    assert list(trace.transactions()) == ["s0b1-t4"]
     assert _said(trace)[-1] == "TxNotFound"
     cost, usage = _cost(_ended(trace))
     assert abs(cost - usage["energy"] / 1000) < 0.000001
