@@ -7,6 +7,7 @@ from firmware.clock import render
 from firmware.energy.limits import BOARD, CABLE, NO_LIMIT_MA, PILOT, SITE
 
 composite = borrow("firmware.energy.composite")
+pages = borrow("firmware.uplink.pages")
 shapes = borrow("firmware.uplink.shapes")
 
 _SOURCE = "CSO"  # what is set by this line
@@ -47,36 +48,22 @@ def _get(backend, payload, fresh):
             found.append(data)
     if not found:
         return {"status": "NoProfiles"}
-    if not _tell((backend, payload["requestId"], found)):
+    service = backend.doorman.station.profiles
+
+    def page(part, _, more):
+        fields = composite.unpack(part[0])
+        _, limit = service.updated.get(fields[composite.ID], (0, None))
+        return {
+            "requestId": payload["requestId"],
+            "chargingLimitSource": _SOURCE,
+            "evseId": fields[composite.EVSE],
+            "chargingProfile": [told(part[0], limit)],
+            "tbc": more,
+        }
+
+    if not pages.tell(backend, "ReportChargingProfiles", 1, page, found):
         return {"status": "NoProfiles", "statusInfo": {"reasonCode": "Busy"}}
     return {"status": "Accepted"}
-
-
-def _tell(page):
-    # One profile after the other, each made when it is sent. When the line is lost the backend
-    # asks again.
-    backend, request_id, left = page
-    rest = backend, request_id, left[1:]
-
-    def answered(result):
-        if result is not None and rest[2]:
-            _tell(rest)
-
-    return backend.outbox.add("ReportChargingProfiles", _report, page, answered)
-
-
-def _report(page):
-    backend, request_id, left = page
-    fields = composite.unpack(left[0])
-    service = backend.doorman.station.profiles
-    _, limit = service.updated.get(fields[0], (0, None)) if service else (0, None)
-    return {
-        "requestId": request_id,
-        "chargingLimitSource": _SOURCE,
-        "evseId": fields[composite.EVSE],
-        "chargingProfile": [told(left[0], limit)],
-        "tbc": len(left) > 1,
-    }
 
 
 def told(data, limit=None):

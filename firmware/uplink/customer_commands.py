@@ -15,6 +15,7 @@ from firmware import borrow
 from firmware.clock import render
 
 entries = borrow("firmware.access.entries")
+pages = borrow("firmware.uplink.pages")
 shapes = borrow("firmware.uplink.shapes")
 
 FORGET = const(20)  # the number of what firmware.commit does for it
@@ -137,13 +138,7 @@ def _page(door):
 
     def page(told):
         request_id, seq, data, more = told
-        return {
-            "requestId": request_id,
-            "generatedAt": wall.text(wall.uptime_ms),
-            "seqNo": seq,
-            "tbc": more,
-            "data": data,
-        }
+        return dict(pages.head(wall, request_id, seq, more), data=data)
 
     return page
 

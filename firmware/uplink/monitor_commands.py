@@ -10,6 +10,7 @@ import json
 from firmware import borrow
 
 monitors = borrow("firmware.uplink.monitors")
+pages = borrow("firmware.uplink.pages")
 shapes = borrow("firmware.uplink.shapes")
 variables = borrow("firmware.uplink.variables")
 
@@ -197,7 +198,13 @@ def _report(backend, payload, fresh):
         found = [one for one in found if any(_is(one, what) for what in wanted)]
     if not found:
         return shapes.told("EmptyResultSet")
-    if not _tell((backend, payload["requestId"], 0, found)):
+
+    def page(part, seq, more):
+        told = pages.head(backend.wall, payload["requestId"], seq, more)
+        told["monitor"] = [_described(one) for one in part]
+        return told
+
+    if not pages.tell(backend, "NotifyMonitoringReport", _AT_ONCE, page, found):
         return shapes.told("Rejected", "Busy")
     return shapes.told("Accepted")
 
@@ -213,30 +220,6 @@ def _is(monitor, wanted):
     if named["name"].lower() != variable["name"].lower():
         return False
     return named.get("instance", "").lower() == variable.get("instance", "").lower()
-
-
-def _tell(told):
-    # One page after the other, as firmware.uplink.variable_commands has it.
-    backend, request_id, seq, found = told
-    rest = backend, request_id, seq + 1, found[_AT_ONCE:]
-
-    def answered(result):
-        if result is not None and rest[3]:
-            _tell(rest)
-
-    return backend.outbox.add("NotifyMonitoringReport", _page, told, answered)
-
-
-def _page(told):
-    backend, request_id, seq, found = told
-    wall = backend.wall
-    return {
-        "requestId": request_id,
-        "generatedAt": wall.text(wall.uptime_ms),
-        "seqNo": seq,
-        "tbc": len(found) > _AT_ONCE,
-        "monitor": [_described(one) for one in found[:_AT_ONCE]],
-    }
 
 
 def _described(monitor):

@@ -4,6 +4,7 @@ Imported for one request and let go of, see firmware.uplink.commands.
 
 from firmware import borrow
 
+pages = borrow("firmware.uplink.pages")
 shapes = borrow("firmware.uplink.shapes")
 variables = borrow("firmware.uplink.variables")
 
@@ -117,32 +118,15 @@ def _is(station, number, wanted):
 def _report(backend, request_id, numbers):
     if not numbers:
         return "EmptyResultSet"
-    return "Accepted" if _tell((backend, request_id, 0, numbers)) else "Rejected"
-
-
-def _tell(told):
-    # One page after the other, each made when it is sent. When the line is lost the backend asks
-    # again.
-    backend, request_id, seq, numbers = told
-    rest = backend, request_id, seq + 1, numbers[_AT_ONCE:]
-
-    def answered(result):
-        if result is not None and rest[3]:
-            _tell(rest)
-
-    return backend.outbox.add("NotifyReport", _page, told, answered)
-
-
-def _page(told):
-    backend, request_id, seq, numbers = told
     station = backend.doorman.station
-    return {
-        "requestId": request_id,
-        "generatedAt": station.wall.text(station.wall.uptime_ms),
-        "seqNo": seq,
-        "tbc": len(numbers) > _AT_ONCE,
-        "reportData": [variables.describe(station, number) for number in numbers[:_AT_ONCE]],
-    }
+
+    def page(part, seq, more):
+        told = pages.head(station.wall, request_id, seq, more)
+        told["reportData"] = [variables.describe(station, number) for number in part]
+        return told
+
+    taken = pages.tell(backend, "NotifyReport", _AT_ONCE, page, numbers)
+    return "Accepted" if taken else "Rejected"
 
 
 _ID = (int, True, None)

@@ -1,8 +1,7 @@
 """What the backend hears of without asking: faults, and the numbers that it has watched."""
 
-from hal.virtual import scenario
 from tests import pile
-from tests.pile import charging, settings, step
+from tests.pile import charging, power_cut, settings, step
 
 
 def simulate(until_ms, steps, config=None, **fields):
@@ -61,16 +60,6 @@ def _events(trace, kind="CustomMonitor"):
                 cleared = one.get("cleared")
                 found.append((one["trigger"], one["actualValue"], cleared, who, at_s))
     return found
-
-
-def _power_cut(station, until_ms, *steps):
-    board = station.board
-    board.scenario["until_ms"] = until_ms
-    board.cut_power(1000000)
-    for one in steps:
-        board.plant.at(one["at_ms"] * 1000, scenario._do, (board, board.places[0], one))
-    board.run(station)
-    return board.station
 
 
 _HOT = ("UpperThreshold", 50.5, "TemperatureSensor", "Temperature")
@@ -184,7 +173,7 @@ def test_the_level_leaves_out_what_matters_less():
     assert {one[3] for one in _events(trace)} == {2}
     told = _events(trace, "HardWiredNotification")
     assert [one[3] for one in told] == ["EmergencyStop"]
-    station = _power_cut(station, 30000)
+    station = power_cut(station, 30000)
     assert station.config["monitoring_level"] == 3
     trace, _ = simulate(
         5000,
@@ -200,14 +189,14 @@ def test_the_level_leaves_out_what_matters_less():
 def test_they_outlive_power_cuts():
     for cut_ms in (1100, 20000):
         trace, station = simulate(cut_ms, [_set(1000, _monitor(*_HOT))])
-        station = _power_cut(station, cut_ms + 30000, step(cut_ms + 15000, "temperature", c=60))
+        station = power_cut(station, cut_ms + 30000, step(cut_ms + 15000, "temperature", c=60))
         assert [one[:4] for one in _events(trace)] == [("Alerting", "60", False, 1)]
         clear = _call(cut_ms + 45000, "ClearVariableMonitoring", {"id": [1, 2]})
-        station = _power_cut(station, cut_ms + 60000, clear)
+        station = power_cut(station, cut_ms + 60000, clear)
         assert _results(trace, "clearMonitoringResult") == [("Accepted", 1), ("NotFound", 2)]
         assert station.config["monitors"] == "" and not station.cards.chores
         before = len(_events(trace))
-        _power_cut(station, cut_ms + 90000)
+        power_cut(station, cut_ms + 90000)
         assert len(_events(trace)) == before
 
 

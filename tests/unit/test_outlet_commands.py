@@ -1,7 +1,6 @@
 """Outlets out of service, plugs that are let go of, and what is still to be told."""
 
-from hal.virtual import scenario
-from tests.pile import CARD, charging, settings, simulate, step
+from tests.pile import CARD, charging, power_cut, settings, simulate, step
 
 
 def _call(at_ms, action, payload, message_id=None, **fields):
@@ -38,17 +37,6 @@ def _statuses(trace):
 def _told(trace, evse_id=1):
     said = trace.messages("StatusNotification")
     return [one["connectorStatus"] for one in said if one["evseId"] == evse_id]
-
-
-def _power_cut(station, until_ms, *steps):
-    """The power is gone for a second; then the scenario goes on with `steps`."""
-    board = station.board
-    board.scenario["until_ms"] = until_ms
-    board.cut_power(1000000)
-    for one in steps:
-        board.plant.at(one["at_ms"] * 1000, scenario._do, (board, board.places[0], one))
-    board.run(station)
-    return board.station
 
 
 def test_an_outlet_out_of_service_lets_nobody_in():
@@ -156,18 +144,18 @@ def test_it_outlives_power_cuts():
         trace, station = simulate(cut_ms, [_out(1000, 1)])
         assert _statuses(trace) == ["Accepted"]
         late = step(cut_ms + 5000, "plug", r_ohm=882), step(cut_ms + 8000, "card", uid=CARD)
-        station = _power_cut(station, cut_ms + 20000, *late)
+        station = power_cut(station, cut_ms + 20000, *late)
         assert station.connector(0) == "Unavailable" and not trace.of("contactor", closed=True)
         assert _told(trace)[-1] == "Unavailable"
         back = _in(cut_ms + 30000, 1), step(cut_ms + 32000, "card", uid=CARD)
-        station = _power_cut(station, cut_ms + 50000, *back)
+        station = power_cut(station, cut_ms + 50000, *back)
         assert station.connector(0) == "Occupied" and trace.of("contactor", closed=True)
 
 
 def test_a_transaction_that_is_resumed_goes_on():
     trace, station = simulate(10000, charging(_out(8000)), settings(after_power_cut="resume"))
     assert _statuses(trace) == ["Scheduled"]
-    station = _power_cut(station, 60000)
+    station = power_cut(station, 60000)
     assert station.sessions[0].tx and station.outlets[0].energised
     assert station.connector(0) == "Occupied"
 
