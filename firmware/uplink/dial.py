@@ -17,18 +17,14 @@ never reset for that.
 """
 
 import asyncio
-import errno
-import select
 import socket
 
 from micropython import const
 
-from firmware import borrow, let_go
+from firmware import borrow
 from firmware.energy.limits import LINE, NO_LIMIT_MA
-from firmware.ticks import add, diff
-from firmware.uplink.line import reader
+from firmware.ticks import diff
 
-_CONNECT_MS = const(10000)
 _PAUSE_MS = const(5)  # between two looks
 # Failures that whoever looks after security is to hear of: the step, what is said of it, OCPP's
 # name. TLS says it in words or not. It does not say when no cipher suite is common to both.
@@ -49,8 +45,6 @@ _ANEW = const(18)
 # What TLS says when the broker ends it, in words or not: with an alert, or before that was read.
 _REFUSED = ("FATAL_ALERT", "30592", "OSError: 32", "EPIPE", "ECONN")
 _ANSWERS = ("ECONNREFUSED", "no such host", "no host name", "no IPv4 address", "its answer is")
-_IPPROTO_TCP = const(6)  # numbers, since not every port names them
-_TCP_NODELAY = const(1)
 
 
 async def dial(station, route, ticks_ms):
@@ -80,14 +74,16 @@ async def dial(station, route, ticks_ms):
         await asyncio.sleep_ms(_WAIT_MS)
     host, _, port = place.rpartition(":")
     servers = config["dns"].split(",") if config["dns"] else station.board.name_servers()
-    found = await _addresses(route, host, int(port), servers, ticks_ms)
+    resolve = borrow("firmware.uplink.resolve")
+    steps = _addresses(resolve, route, host, int(port), servers, ticks_ms)
+    found = await _through(steps)
     rounds, at = divmod(turn * of + before, len(found))
     route["ways"] = len(places) * len(found)
     found = found[at]
     route["step"] = "connect"
     sock = socket.socket(found[0], socket.SOCK_STREAM)
     try:
-        await _connect(sock, found[-1], ticks_ms)
+        await _through(resolve.connect(sock, found[-1], ticks_ms))
         if config.get("network_priority"):
             borrow("firmware.uplink.networks").use(station, slot)
         if config.get("password_before") and not slot:
@@ -184,47 +180,28 @@ async def _pause(station, route, ticks_ms):
         await asyncio.sleep_ms(_WAIT_MS)
 
 
-async def _addresses(route, host, port, servers, ticks_ms):
+def _addresses(resolve, route, host, port, servers, ticks_ms):
     # What getaddrinfo gives. For a numeric address it only converts, and asks nobody.
-    if servers and not (":" in host or host.replace(".", "").isdigit()):
-        try:
-            from firmware.uplink import resolve
-        finally:
-            let_go("firmware.uplink.resolve")
-        try:
-            route["hosts"][host] = await resolve.lookup(host, servers, ticks_ms)
-        except OSError:
-            # The name servers' trouble need not be the broker's: it may be where it was.
-            if host not in route["hosts"]:
-                raise
-        host = route["hosts"][host]
-    return socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM)
-
-
-async def _connect(sock, address, ticks_ms):
-    sock.setblocking(False)
+    hosts = route["hosts"]
     try:
-        sock.setsockopt(_IPPROTO_TCP, _TCP_NODELAY, 1)
-    except OSError:  # slower without, but it works
-        pass
-    try:
-        sock.connect(address)
-    except OSError as e:
-        if e.errno != errno.EINPROGRESS:
+        found = yield from resolve.numeric(host, servers, ticks_ms)
+        if found != host:
+            hosts[host] = found
+    except OSError:
+        # The name servers' trouble need not be the broker's: it may be where it was.
+        if host not in hosts:
             raise
-    poll = select.poll()
-    poll.register(sock, select.POLLOUT)
-    give_up_ms = add(ticks_ms(), _CONNECT_MS)
+        found = hosts[host]
+    return socket.getaddrinfo(found, port, 0, socket.SOCK_STREAM)
+
+
+async def _through(steps):
+    # What the generator `steps` returns.
     while True:
-        ready = poll.poll(0)
-        if ready:
-            if ready[0][1] & (select.POLLERR | select.POLLHUP):
-                # OSError that names the cause, where the port knows it
-                reader(sock)(bytearray(1))
-                raise OSError("connection failed")
-            return
-        if diff(ticks_ms(), give_up_ms) >= 0:
-            raise OSError("connection timed out")
+        try:
+            next(steps)
+        except StopIteration as done:
+            return done.value
         await asyncio.sleep_ms(_PAUSE_MS)
 
 

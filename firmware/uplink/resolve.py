@@ -1,22 +1,28 @@
-"""Asks name servers for a host's IPv4 address (RFC 1035) without blocking: getaddrinfo stops all
-of Python for up to 20 s on a board whose line is bad. Imported for that only, see firmware.let_go.
+"""Finds a host and connects to it without blocking: asks name servers for its IPv4 address (RFC
+1035), since getaddrinfo stops all of Python for up to 20 s on a board whose line is bad. Imported
+for that only, see firmware.let_go.
 
-The first address of an answer counts. Aliases are the name server's work: it is asked to recurse.
+What may have to wait is a generator: it yields where it does, and is to be gone on with after some
+ms. The first address of an answer counts. Aliases are the name server's work: it is asked to
+recurse.
 """
 
-import asyncio
 import errno
 import os
+import select
 import socket
 from struct import pack, unpack_from
 
 from micropython import const
 
 from firmware.ticks import add, diff
+from firmware.uplink.line import reader
 
 _TRY_MS = const(2000)  # for one server's answer
 _ROUNDS = const(2)  # through all servers
-_PAUSE_MS = const(5)
+_CONNECT_MS = const(10000)
+_IPPROTO_TCP = const(6)  # numbers, since not every port names them
+_TCP_NODELAY = const(1)
 _MOST = const(512)  # bytes of an answer: more would need TCP
 _A = const(1)
 _NO_SUCH_NAME = const(3)
@@ -26,16 +32,23 @@ class NoAddress(OSError):
     """There is none, in words."""
 
 
-async def lookup(host, servers, ticks_ms):
-    """The IPv4 address of `host` as text. `servers`: addresses as text, HOST or HOST:PORT. Raises
-    NoAddress, or ValueError for what is no host name.
+def numeric(host, servers, ticks_ms):
+    """What `lookup` finds; `host` itself when it is an address, or there are no `servers`."""
+    if servers and not (":" in host or host.replace(".", "").isdigit()):
+        host = yield from lookup(host, servers, ticks_ms)
+    return host
+
+
+def lookup(host, servers, ticks_ms):
+    """The IPv4 address of `host` as text. `servers`: addresses as text, HOST or HOST:PORT.
+    Generator; raises NoAddress, or ValueError for what is no host name.
     """
     question = encode(host)
     why = "no name server is known"
     for _ in range(_ROUNDS):
         for server in servers:
             try:
-                return await _ask(question, server, ticks_ms)
+                return (yield from _ask(question, server, ticks_ms))
             except NoAddress:
                 raise
             except (OSError, ValueError) as error:  # ValueError: no address of a server
@@ -96,7 +109,7 @@ def _behind_name(data, at):
     return at + 1
 
 
-async def _ask(question, server, ticks_ms):
+def _ask(question, server, ticks_ms):
     host, _, port = server.partition(":")
     address = socket.getaddrinfo(host, int(port or 53), 0, socket.SOCK_DGRAM)[0][-1]
     number = unpack_from(">H", os.urandom(2))[0]
@@ -117,7 +130,36 @@ async def _ask(question, server, ticks_ms):
                 if found:
                     return found
                 # A broken or forged one: the right one may still come.
-            await asyncio.sleep_ms(_PAUSE_MS)
+            yield
     finally:
         sock.close()
     raise OSError("no answer")
+
+
+def connect(sock, address, ticks_ms):
+    """Connect the new socket `sock`, which does not block any more. Generator; raises OSError,
+    which names the cause where the port knows it.
+    """
+    sock.setblocking(False)
+    try:
+        sock.setsockopt(_IPPROTO_TCP, _TCP_NODELAY, 1)
+    except OSError:  # slower without, but it works
+        pass
+    try:
+        sock.connect(address)
+    except OSError as error:
+        if error.errno != errno.EINPROGRESS:
+            raise
+    poll = select.poll()
+    poll.register(sock, select.POLLOUT)
+    give_up_ms = add(ticks_ms(), _CONNECT_MS)
+    while True:
+        ready = poll.poll(0)
+        if ready:
+            if ready[0][1] & (select.POLLERR | select.POLLHUP):
+                reader(sock)(bytearray(1))  # raises what it is
+                raise OSError("connection failed")
+            return
+        if diff(ticks_ms(), give_up_ms) >= 0:
+            raise OSError("connection timed out")
+        yield

@@ -7,11 +7,8 @@ its arithmetic would hold up the safety tick it waits until every contactor is o
 """
 
 import errno
-import os
-import select
 import socket
 from binascii import b2a_base64
-from struct import pack, unpack_from
 
 from micropython import const
 
@@ -20,7 +17,6 @@ from firmware.ticks import add, diff
 
 _PIECE = const(512)  # bytes in one turn
 _SILENT_MS = const(30000)  # without a byte moved: the attempt has failed
-_ASK_MS = const(2000)  # for a name server's answer
 _RETRY_S = const(60)  # unless the backend says
 _LONGEST_S = const(86400)
 _MOST = const(10)  # retries
@@ -69,8 +65,6 @@ class Upload:
                     self._end("NotSupportedOperation", "%s: expected http or https" % self._scheme)
                     return True
                 self._say.append("Uploading")
-                logs = borrow("firmware.uplink.logs")
-                self._body = logs.text(self._backend, self._payload).encode()
             elif diff(now_ms, self._next_ms) < 0:
                 return True
             self._moved_ms = now_ms
@@ -130,20 +124,18 @@ class Upload:
 
     def _attempt(self):
         # The code of HTTP's answer, 0 for one that is none.
+        if not self._body:
+            logs = borrow("firmware.uplink.logs")
+            self._body = logs.text(self._backend, self._payload).encode()
         https = self._scheme == "https"
         while https and self.station.board.stalls and self.station.closed():
             self._moved_ms = self._now_ms
             yield
-        address = yield from self._address()
-        sock = socket.socket(address[0], socket.SOCK_STREAM)
-        raw = sock
+        raw = sock = yield from self._connected()
         try:
-            yield from self._connected(sock, address[-1])
             if https:
                 sock = borrow("firmware.uplink.secure").wrap(sock, self._host, self.station)
-            yield from self._sent(sock, self._head())
-            yield from self._sent(sock, self._body)
-            return (yield from self._answer(sock))
+            return (yield from self._put(sock))
         finally:
             if sock is not raw:
                 sock.close()
@@ -160,77 +152,53 @@ class Upload:
         lines.append("Connection: close")
         return ("\r\n".join(lines) + "\r\n\r\n").encode()
 
-    def _address(self):
-        host = self._host
+    def _connected(self):
+        # The socket. Its host comes from the name servers as for the line.
+        resolve = borrow("firmware.uplink.resolve")
         config = self.station.config
         servers = config["dns"].split(",") if config["dns"] else self.station.board.name_servers()
-        if servers and not host.replace(".", "").isdigit():
-            host = yield from self._looked_up(host, servers)
-        return socket.getaddrinfo(host, self._port, 0, socket.SOCK_STREAM)[0]
-
-    def _looked_up(self, host, servers):
-        resolve = borrow("firmware.uplink.resolve")
-        question = resolve.encode(host)
-        for server in servers:
-            name, _, port = server.partition(":")
-            address = socket.getaddrinfo(name, int(port or 53), 0, socket.SOCK_DGRAM)[0][-1]
-            number = unpack_from(">H", os.urandom(2))[0]
-            sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-            try:
-                sock.setblocking(False)
-                sock.connect(address)
-                sock.send(pack(">6H", number, 0x0100, 1, 0, 0, 0) + question)
-                until_ms = add(self._now_ms, _ASK_MS)
-                while diff(self._now_ms, until_ms) < 0:
-                    yield
-                    data = _now(sock.recv, _PIECE)
-                    found = data and resolve.answer(data, number, question)
-                    if found:
-                        return found
-            finally:
-                sock.close()
-        raise OSError("%s: no name server answers" % host)
-
-    def _connected(self, sock, address):
-        sock.setblocking(False)
+        host = yield from resolve.numeric(self._host, servers, self._ticks_ms)
+        found = socket.getaddrinfo(host, self._port, 0, socket.SOCK_STREAM)[0]
+        sock = socket.socket(found[0], socket.SOCK_STREAM)
         try:
-            sock.connect(address)
-        except OSError as error:
-            if error.errno != errno.EINPROGRESS:
-                raise
-        poll = select.poll()
-        poll.register(sock, select.POLLOUT)
-        while True:
-            ready = poll.poll(0)
-            if ready:
-                if ready[0][1] & (select.POLLERR | select.POLLHUP):
-                    raise OSError("connection refused")
-                return
-            yield
+            yield from resolve.connect(sock, found[-1], self._ticks_ms)
+        except BaseException:  # GeneratorExit, too
+            sock.close()
+            raise
+        return sock
 
-    def _sent(self, sock, data):
+    def _ticks_ms(self):
+        return self._now_ms
+
+    def _put(self, sock):
+        # The code of the answer, which may come before all was sent: then what is left need not
+        # be.
         write = getattr(sock, "write", None) or sock.send
-        at = 0
-        while at < len(data):
-            n = _now(write, data[at : at + _PIECE])
-            if n:
-                at += n
-                self._moved_ms = self._now_ms
-            yield
-
-    def _answer(self, sock):
         read = getattr(sock, "read", None) or sock.recv
+        left = [self._head(), memoryview(self._body)]
         got = b""
-        while b"\n" not in got and len(got) < _PIECE:
+        broken = None
+        while True:
             data = _now(read, 64)
-            if data == b"":
-                break
             got += data or b""
+            if got and (data == b"" or b"\n" in got or len(got) >= _PIECE):
+                return _code(got)
+            if data == b"":
+                raise OSError("closed without an answer")
+            if broken:
+                raise broken
+            if left:
+                try:
+                    n = _now(write, left[0][:_PIECE])
+                except OSError as error:
+                    broken = error  # it may have said why before it closed
+                    n = 0
+                if n:
+                    self._moved_ms = self._now_ms
+                    left[0] = left[0][n:]
+                    if not len(left[0]):
+                        left.pop(0)
             yield
-        words = got.split(None, 2)
-        if len(words) > 1 and words[0][:5] == b"HTTP/" and words[1].isdigit():
-            return int(words[1])
-        return 0
 
 
 def parts(url):
@@ -261,6 +229,14 @@ def escaped(name):
         good = c in plain or "0" <= c <= "9" or "A" <= c <= "Z" or "a" <= c <= "z"
         out += c if good else "%%%02X" % ord(c)
     return out
+
+
+def _code(line):
+    # Of the answer of which this is the begin; 0: it is none of HTTP.
+    words = line.split(None, 2)
+    if len(words) > 1 and words[0][:5] == b"HTTP/" and words[1].isdigit():
+        return int(words[1])
+    return 0
 
 
 def _told(said):

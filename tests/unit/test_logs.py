@@ -14,14 +14,23 @@ upload = borrow("firmware.uplink.upload")
 
 class Net:
     """The modules socket and select in one, and a server that takes a PUT. `answer` is what it
-    says, `refuses` how many connections fail; `slow`: it takes 5 bytes at a time, and now and then
-    none.
+    says once it has all, or at once when `early`; `refuses`: how many connections fail; `slow`: it
+    takes 300 bytes at a time, and now and then none; `breaks`: no more than so many.
     """
 
     AF_INET, SOCK_STREAM, SOCK_DGRAM = 2, 1, 2
     POLLOUT, POLLERR, POLLHUP = 4, 8, 16
 
-    def __init__(self, answer=b"HTTP/1.1 201 Created\r\n\r\n", refuses=0, slow=False):
+    def __init__(
+        self,
+        answer=b"HTTP/1.1 201 Created\r\n\r\n",
+        refuses=0,
+        slow=False,
+        early=False,
+        breaks=None,
+    ):
+        self.early = early
+        self.breaks = breaks
         self.answer = answer
         self.refuses = refuses
         self.slow = slow
@@ -58,6 +67,9 @@ class _Socket:
     def setblocking(self, on):
         assert not on
 
+    def setsockopt(self, *_):
+        pass
+
     def connect(self, address):
         self.refused = self.net.refuses > 0
         self.net.refuses -= 1
@@ -71,11 +83,21 @@ class _Socket:
             if self.turn % 7 == 0:
                 raise OSError(errno.EAGAIN, "wait")
             data = data[:300]
+        if self.net.breaks is not None and len(self.net.got[-1]) >= self.net.breaks:
+            raise OSError(errno.ECONNRESET, "reset")
         self.net.got[-1] += bytes(data)
         return len(data)
 
+    def has_all(self):
+        head, end, body = self.net.got[-1].partition(b"\r\n\r\n")
+        at = head.find(b"Content-Length: ")
+        return end and len(body) == int(head[at + 16 :].split(b"\r")[0])
+
+    def recv_into(self, data):
+        raise OSError(errno.ECONNREFUSED, "refused")
+
     def recv(self, n):
-        if self.net.answer is None:
+        if self.net.answer is None or not (self.net.early or self.has_all()):
             raise OSError(errno.EAGAIN, "wait")
         data = self.net.answer[self.told : self.told + n]
         self.told += len(data)
@@ -126,6 +148,7 @@ class _Secure:
 def _run(net, steps, until_ms=60000, **config):
     kept = sys.modules.get("socket"), sys.modules.get("select")
     sys.modules["socket"] = sys.modules["select"] = net
+    sys.modules.pop("firmware.uplink.resolve", None)  # it may have the real ones
     try:
         return simulate(until_ms, steps, **config)
     finally:
@@ -230,7 +253,7 @@ def test_what_fails_is_tried_again_as_often_as_wanted():
     for wanted, answer, status in (
         ({"retries": 1, "retryInterval": 2}, b"HTTP/1.1 500 No\r\n", "UploadFailure"),
         ({}, b"SSH-2.0\r\n", "BadMessage"),
-        ({}, b"", "BadMessage"),
+        ({}, b"", "UploadFailure"),
         ({}, b"HTTP/1.1 403 Forbidden\r\n", "PermissionDenied"),
         ({"retries": 5}, b"HTTP/1.1 405 No\r\n", "NotSupportedOperation"),
         ({}, None, "UploadFailure"),  # it never answers
@@ -240,6 +263,18 @@ def test_what_fails_is_tried_again_as_often_as_wanted():
         assert _statuses(trace) == [("Uploading", 7), (status, 7)], (answer, _statuses(trace))
         assert len(net.got) == (2 if wanted.get("retries") == 1 else 1) and net.open == 0
         assert not station.cards.chores
+
+
+def test_an_answer_that_comes_early_ends_it():
+    for breaks in (None, 600):
+        net = Net(b"HTTP/1.0 401 Unauthorized\r\n\r\n", early=True, breaks=breaks)
+        trace, _ = _run(net, [_get(1000)])
+        assert _statuses(trace) == [("Uploading", 7), ("PermissionDenied", 7)]
+        assert len(net.got[0]) < 600 and net.open == 0
+    net = Net(None, breaks=600)
+    trace, _ = _run(net, [_get(1000, retries=1, retryInterval=2)])
+    assert _statuses(trace) == [("Uploading", 7), ("UploadFailure", 7)]
+    assert len(net.got) == 2 and net.open == 0
 
 
 def test_another_one_takes_its_place():
