@@ -92,6 +92,9 @@ FIELDS = {
     # What an outlet may offer by a charging profile that cannot be followed, see
     # firmware/energy/composite.py, in A; below 6: it pauses
     "fallback_a": (int, 6, 0, 80),
+    # What the pile may take while the grid operator's contact is active, where the board has one,
+    # see firmware/energy/external.py, in A of each phase; below 6: it pauses
+    "limit_input_a": (int, 6, 0, 80),
     # Local time of a tariff's hours and days, see firmware/ledger/cost.py: no summer time
     "utc_offset_min": (int, 0, -720, 840),
     "running_cost_interval_s": (int, 0, 0, 86400),  # how often the cost is told; 0: at the end

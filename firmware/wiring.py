@@ -146,6 +146,9 @@ def wire(station, board, config):
 
         let_go("firmware.uplink.mute")
         station.services.append(mute.Mute(station).tick)
+    if board.limit_input:
+        external = borrow("firmware.energy.external")
+        station.services.append(external.External(station, board.limit_input).tick)
     changes = station.profiles
     station.profiles = None
     if changes or board.store.names("charging.profiles"):

@@ -61,7 +61,7 @@ def start(path):
     module.watch()
     if crashes >= SAFE:
         print("Voltpile: %d starts did not last 60 s: safe mode, without outlets" % crashes)
-        for field in ("reader", "memory"):
+        for field in ("reader", "memory", "limit_input"):
             spec.pop(field, None)
         spec["outlets"] = []
     board = module.make(spec, path)

@@ -84,6 +84,9 @@ if TYPE_CHECKING:
             """
             ...
 
+    class Contact(Protocol):
+        active: "bool | None"  # without its bouncing; None: not known yet
+
     class Socket(Protocol):
         """Proximity pilot and lock of an outlet with a socket (IEC 62196-2 type 2)."""
 
@@ -315,6 +318,7 @@ if TYPE_CHECKING:
         reader: CardReader
         store: Store
         memory: "Memory | None"
+        limit_input: "Contact | None"  # by which the grid operator limits the pile
         devices: "list[Device]"
         late_ms: int
         stalls: bool  # whether a long call of Python's, as in TLS, holds up the safety tick

@@ -95,6 +95,7 @@ def equip(board, spec, path, buses):
     board.log = log
     board.reader = common.Nobody()
     board.memory = None
+    board.limit_input = None
     board.store = common.Files()
     board.devices = []
     for i, made in enumerate(board.outlets):
@@ -105,7 +106,7 @@ def equip(board, spec, path, buses):
             from hal.mcu import billed
 
             made.meter = billed.Billed(made.meter, made.billing)
-    for role in ("reader", "memory"):
+    for role in ("reader", "memory", "limit_input"):
         _wire(board, board, role, spec, buses, path)
     for link in spec.get("network", ()):
         module = _module("hal.mcu.network_" + link["kind"])

@@ -64,6 +64,7 @@ class Board:
         log: roles.Log
         reader: roles.CardReader
         memory: "roles.Memory | None"
+        limit_input: "roles.Contact | None"
         store: roles.Store
         outlets: "list[roles.Outlet]"
         devices: "list[roles.Device]"

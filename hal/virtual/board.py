@@ -46,6 +46,7 @@ _METERS = {
     3: {"chip": "atm90e32", "spi": 1},
 }
 _READER = {"chip": "pn532", "i2c": 0}
+_LIMIT_INPUT = {"chip": "contact", "pin": "limit_input"}
 _MEMORY = {"chip": "fm24", "i2c": 1, "kbit": 256}
 
 
@@ -147,6 +148,8 @@ class VirtualBoard:
         self._main_stalled_until_us = 0
         self._stalled_until_us = 0
         self._dark_until_us = 0
+        self.limited = False  # the grid operator's contact is active
+        self.places[0].buses.pins["limit_input"] = lambda: int(self.limited)
         if real_time:
             self._introduce()
         self._boot()
@@ -208,7 +211,7 @@ class VirtualBoard:
         """
         self.outlets = []
         self.devices = []
-        self.memory = None
+        self.memory = self.limit_input = None
 
     def note_write(self, medium, n):
         """Trace that `n` bytes are written to "fram" or "flash"."""
@@ -228,6 +231,10 @@ class VirtualBoard:
         often = self.scenario.get("phases") == 3 and self._tick_us > _MAIN_LOOP_US
         self.devices = [_Often(p.meter) if often else p.meter for p in self.places]
         self.devices += [self.reader, self.memory]
+        self.limit_input = None
+        if self.scenario.get("limit_input"):
+            self.limit_input = _chip(self.places[0].buses, _LIMIT_INPUT)
+            self.devices.append(self.limit_input)
         self._resetting = False
         self.trace.record("boot", reason=self.boot_reason)
 

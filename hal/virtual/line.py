@@ -159,7 +159,9 @@ class SimulatedLine:
         elif action in (
             "FirmwareStatusNotification",
             "LogStatusNotification",
+            "ClearedChargingLimit",
             "MeterValues",
+            "NotifyChargingLimit",
             "NotifyCustomerInformation",
             "NotifyEvent",
             "NotifyMonitoringReport",

@@ -108,6 +108,10 @@ def _date(board, step):
     board.line.date = step["text"]
 
 
+def _limit_input(board, step):
+    board.limited = step.get("active", True)
+
+
 def _flash(board, step):
     board.store.fails = _FULL if _fault(step) else 0
 
@@ -172,6 +176,7 @@ STATION_STEPS = {
     "answer": lambda board, step: board.line.more.update({step["action"]: step["fields"]}),
     "reader": _reader,
     "limit": _limit,
+    "limit_input": _limit_input,
     "service": lambda board, step: board.station.upkeep.serviced(),
     "clock": _clock,
     "date": _date,

@@ -67,6 +67,18 @@ MODEM = {"kind": "modem", "uart": 2, "tx": 25, "rx": 35}
 W5500 = {"kind": "ethernet", "phy": "W5500"}
 
 MISTAKES = {
+    "the grid operator's contact at a pin that is used": (
+        changed(ESP32, limit_input={"chip": "contact", "pin": 18}),
+        "limit_input.pin: pin 18: used twice",
+    ),
+    "a level that is none": (
+        changed(ESP32, limit_input={"chip": "contact", "pin": 19, "on": "high"}),
+        "limit_input.on: expected 0 to 1, found 'high'",
+    ),
+    "a contact's field that is none": (
+        changed(ESP32, limit_input={"chip": "contact", "pin": 19, "active_low": True}),
+        "limit_input.active_low: no such field of a contact",
+    ),
     "a pin used twice": (
         outlet(ESP32, buzzer__pin=18),
         "outlets[0].buzzer.pin: pin 18: used twice, by outlets[0].lamp.pixels too",

@@ -56,6 +56,9 @@ WRONG = [
     (step("plug", r_ohm="many"), ["steps[1].r_ohm", "whole number", '"many"']),
     (step("plug", r_ohm=0), ["steps[1].r_ohm"]),
     (step("plug", r_ohm=2740.5), ["steps[1].r_ohm", "2740.5"]),
+    (step("limit_input"), ["steps[1].do", '"limit_input": true', "found null"]),
+    (dict(step("limit_input", active=1), limit_input=True), ["steps[1].active", "true or false"]),
+    ({"until_ms": 5000, "limit_input": 1}, ["limit_input", "true or false"]),
     (step("plug", diode=1), ["steps[1].diode", "true or false"]),
     (step("plug", ohms=1), ["steps[1].ohms", "unknown field", "r_ohm"]),
     (step("unplug", r_ohm=1), ["steps[1].r_ohm", "unknown field"]),
@@ -170,6 +173,7 @@ def test_steps_stay_as_given_and_are_sorted():
         "outlet": {"kind": "ac", "max_a": 32, "cable": "attached", "standard": "iec61851",
                    "ventilated": False},
         "outlets": 1,
+        "limit_input": False,
         "steps": [
             {"at_ms": 1000, "do": "plug"},
             {"at_ms": 1000, "do": "link", "up": False},

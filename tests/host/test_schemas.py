@@ -102,6 +102,26 @@ def test_a_shape_is_the_schemas(action):
     assert not list(found)
 
 
+def _asked(requests, until_ms, *steps, **fields):
+    """The trace of a pile that is asked these (action, payload), from 1 s on. What it is asked,
+    answers and tells is as the schemas have it.
+    """
+    steps = [pile.step(1000 + 500 * i, "backend", message=[2, str(i), action, payload])
+             for i, (action, payload) in enumerate(requests)] + list(steps)
+    trace, _ = pile.simulate(until_ms, steps, **fields)
+    requests = [(line["step"]["message"][2], line["step"]["message"][3])
+                for line in trace.of("step") if line["step"]["do"] == "backend"]
+    answers = trace.answers()
+    assert len(answers) == len(requests)
+    for (action, request), (_, _, payload) in zip(requests, answers):
+        assert ocpp_schemas.payload_problem(action + "Request", request) is None
+        assert ocpp_schemas.payload_problem(action + "Response", payload) is None
+    for message in [line["message"] for line in trace.of("uplink")]:
+        if message[0] == 2:
+            assert ocpp_schemas.payload_problem(message[2] + "Request", message[3]) is None
+    return trace
+
+
 def test_what_is_told_of_variables_is_what_the_schemas_say():
     named = [{"component": {"name": "EVSE", "evse": {"id": 1}}, "variable": {"name": "Power"}},
              {"component": {"name": "Nothing"}, "variable": {"name": "Nothing"}},
@@ -112,17 +132,8 @@ def test_what_is_told_of_variables_is_what_the_schemas_say():
         ("GetBaseReport", {"requestId": 1, "reportBase": "FullInventory"}),
         ("GetReport", {"requestId": 2}),
     ]
-    steps = [pile.step(1000 + 500 * i, "backend", message=[2, str(i), action, payload])
-             for i, (action, payload) in enumerate(requests)]
-    trace, _ = pile.simulate(10000, steps)
-    answers = trace.answers()
-    assert len(answers) == len(requests)
-    for (action, _), (_, _, payload) in zip(requests, answers):
-        assert ocpp_schemas.payload_problem(action + "Response", payload) is None
-    pages = trace.messages("NotifyReport")
-    assert len(pages) > 10
-    for page in pages:
-        assert ocpp_schemas.payload_problem("NotifyReportRequest", page) is None
+    trace = _asked(requests, 10000)
+    assert len(trace.messages("NotifyReport")) > 10
 
 
 def _names(component, variable, **fields):
@@ -148,23 +159,15 @@ def test_what_is_answered_and_told_is_what_the_schemas_say():
         ("SetMonitoringLevel", {"severity": 10}),
         ("ClearVariableMonitoring", {"id": [3, 4]}),
     ]
-    steps = [pile.step(1000 + 500 * i, "backend", message=[2, str(i), action, payload])
-             for i, (action, payload) in enumerate(requests)]
-    steps += [pile.step(10000, "temperature", c=55), pile.step(12000, "temperature", c=-10)]
-    steps += [pile.step(15000, "door"), pile.step(17000, "door", fault=False)]
-    steps += [pile.step(20000, "backend", message=[2, "m", "SetMonitoringBase",
-                                                   {"monitoringBase": "FactoryDefault"}])]
-    requests.append(("SetMonitoringBase", None))
-    trace, _ = pile.simulate(30000, steps)
-    answers = trace.answers()
-    assert len(answers) == len(requests)
-    for (action, _), (_, _, payload) in zip(requests, answers):
-        assert ocpp_schemas.payload_problem(action + "Response", payload) is None
-    told = [line["message"] for line in trace.of("uplink") if line["message"][0] == 2]
-    for _, _, action, payload in told:
-        assert ocpp_schemas.payload_problem(action + "Request", payload) is None
-    named = [action for _, _, action, _ in told]
-    assert named.count("NotifyEvent") == 5 and named.count("NotifyMonitoringReport") == 1
+    base = [2, "m", "SetMonitoringBase", {"monitoringBase": "FactoryDefault"}]
+    trace = _asked(
+        requests, 30000,
+        pile.step(10000, "temperature", c=55), pile.step(12000, "temperature", c=-10),
+        pile.step(15000, "door"), pile.step(17000, "door", fault=False),
+        pile.step(20000, "backend", message=base),
+    )  # fmt: skip
+    assert len(trace.messages("NotifyEvent")) == 5
+    assert len(trace.messages("NotifyMonitoringReport")) == 1
 
 
 def test_what_is_told_of_a_customer_is_what_the_schemas_say():
@@ -174,18 +177,13 @@ def test_what_is_told_of_a_customer_is_what_the_schemas_say():
         {"requestId": 1, "report": True, "clear": False, "customerIdentifier": "C"},
         {"requestId": 2, "report": True, "clear": False},
     ]
-    steps = pile.charging(pile.step(9000, "unplug")) + [
+    steps = pile.charging(pile.step(9000, "unplug"))
+    steps += [
         pile.step(40000 + 3000 * i, "backend", message=[2, str(i), "CustomerInformation", one])
         for i, one in enumerate(payloads)
     ]
-    trace, _ = pile.simulate(60000, steps, pile.settings(customer_info=1), tick_ms=20)
-    assert len(trace.answers()) == 3
-    for _, _, payload in trace.answers():
-        assert ocpp_schemas.payload_problem("CustomerInformationResponse", payload) is None
-    pages = trace.messages("NotifyCustomerInformation")
-    assert len(pages) == 2
-    for page in pages:
-        assert ocpp_schemas.payload_problem("NotifyCustomerInformationRequest", page) is None
+    trace = _asked([], 60000, *steps, config=pile.settings(customer_info=1), tick_ms=20)
+    assert len(trace.messages("NotifyCustomerInformation")) == 2
 
 
 def test_what_is_told_of_charging_profiles_is_what_the_schemas_say():
@@ -220,16 +218,14 @@ def test_what_is_told_of_charging_profiles_is_what_the_schemas_say():
         ("ClearChargingProfile", {"chargingProfileId": 5}),
         ("ClearChargingProfile", {"chargingProfileId": 1}),
     ]
-    steps = [pile.step(1000 + 500 * i, "backend", message=[2, str(i), action, payload])
-             for i, (action, payload) in enumerate(requests)]
-    trace, _ = pile.simulate(16000, steps)
-    answers = trace.answers()
-    assert len(answers) == len(requests)
-    for (action, request), (_, _, payload) in zip(requests, answers):
-        assert ocpp_schemas.payload_problem(action + "Request", request) is None
-        assert ocpp_schemas.payload_problem(action + "Response", payload) is None
-    for action, count in (("ReportChargingProfiles", 2), ("PullDynamicScheduleUpdate", 1)):
-        told = trace.messages(action)
-        assert len(told) == count
-        for one in told:
-            assert ocpp_schemas.payload_problem(action + "Request", one) is None
+    trace = _asked(requests, 16000)
+    assert len(trace.messages("ReportChargingProfiles")) == 2
+    assert len(trace.messages("PullDynamicScheduleUpdate")) == 1
+
+
+def test_what_is_told_of_a_grid_operators_limit_is_what_the_schemas_say():
+    steps = pile.charging(pile.step(20000, "limit_input"),
+                          pile.step(30000, "limit_input", active=False))
+    trace = _asked([], 100000, *steps, limit_input=True)
+    assert len(trace.messages("NotifyChargingLimit")) == 1
+    assert len(trace.messages("ClearedChargingLimit")) == 1

@@ -49,6 +49,8 @@ class Backend:
             "LogStatusNotification": lambda payload: {},
             "MeterValues": lambda payload: {},
             "NotifyCustomerInformation": lambda payload: {},
+            "ClearedChargingLimit": lambda payload: {},
+            "NotifyChargingLimit": lambda payload: {},
             "NotifyEvent": lambda payload: {},
             "NotifyMonitoringReport": lambda payload: {},
             "NotifyReport": lambda payload: {},

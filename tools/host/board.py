@@ -164,7 +164,7 @@ def chips(spec):
         for role in CHIPS:
             if role in outlet:
                 yield "outlets[%d].%s" % (i, role), outlet[role], outlet.get("phases", 1)
-    for role in ("reader", "memory"):
+    for role in ("reader", "memory", "limit_input"):
         if role in spec:
             yield role, spec[role], 1
 

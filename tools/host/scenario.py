@@ -177,6 +177,7 @@ STEPS = {
     "limit": {"ma": Whole(0, 80_000, " mA"),
               "for_ms": Number(1, 2 ** 29 - 1, " ms", None, "for good"),
               "fallback_ma": Whole(0, 80_000, " mA", 0)},
+    "limit_input": {"active": Flag(True)},
     "service": {},
     "adc_stuck": {"fault": Flag(True), "mv": Whole(-20_000, 20_000, " mV")},
     "temperature": {"c": Number(-50, 200, " C", null="sensor lost")},
@@ -207,7 +208,9 @@ ABOUT = {
     "tilt": "the pile leans", "smoke": "smoke in the enclosure",
     "no_output": "no voltage behind the closed contactor",
     "leak": "a load's current past the open contactor, unseen by its mirror (not `rcd`)",
-    "limit": "what a site allows, for good or for a time", "service": "a technician was there",
+    "limit": "what a site allows, for good or for a time",
+    "limit_input": "the grid operator's contact, which the field limit_input has",
+    "service": "a technician was there",
     "adc_stuck": "the pilot's samples move, and read one value",
     "temperature": "at the contactor", "mains": "the supply",
     "power": "a cut; then the pile boots", "stall": "all of Python stops, as in a flash erase",
@@ -221,8 +224,8 @@ ABOUT = {
 LATER_STEPS = ()
 
 # `outlet`, `outlets`, `standard`, `ventilated` and `config` are ours, beyond the design's format;
-# so are the steps tilt, smoke, no_output, leak, limit, service, fram, flash, mute, refuse,
-# date, answer.
+# so are the steps tilt, smoke, no_output, leak, limit, limit_input (and the field), service, fram,
+# flash, mute, refuse, date, answer.
 EVERY_STEP = {"at_ms": Number(0, YEAR_MS, " ms"), "do": Text(), "outlet": Whole(1, 4, "", 1)}
 
 OUTLET = {
@@ -241,6 +244,7 @@ SCENARIO = {
     "tick_ms": Number(1, 60_000, " ms", None, "the profile's own"),
     "phases": OneOf((1, 3), default=1),
     "outlets": Whole(1, 4, "", 1),
+    "limit_input": Flag(False),
 }
 
 
@@ -342,6 +346,9 @@ def check(scenario):
         if step.get("outlet", 1) > complete["outlets"]:
             raise BadInput("steps[%d].outlet: expected at most %d (the field outlets), found %d"
                            % (index, complete["outlets"], step["outlet"]))
+        if step["do"] == "limit_input" and not complete["limit_input"]:
+            raise BadInput('steps[%d].do: expected "limit_input": true beside the steps, found %s'
+                           % (index, shown(given.get("limit_input"))))
     complete["steps"] = sorted(checked, key=lambda step: step["at_ms"])
     return complete
 
