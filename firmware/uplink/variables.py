@@ -22,14 +22,15 @@ READ = "ReadOnly"
 WRITE = "WriteOnly"
 BOTH = "ReadWrite"
 
-# (component, variable, instance, field of the configuration or what `_told` knows, OCPP's
-# DataEnumType, mutability)
+# (component, variable, instance, field of the configuration ("!": its opposite) or what `_told`
+# knows, OCPP's DataEnumType, mutability). What OCPP has no name for is VoltpileCtrlr's.
 VARIABLES = (
     ("AlignedDataCtrlr", "Interval", "", "aligned_interval_s", "integer", BOTH),
     ("AuthCacheCtrlr", "DisablePostAuthorize", "", "disable_post_authorize", "boolean", BOTH),
     ("AuthCacheCtrlr", "Enabled", "", "auth_cache", "boolean", BOTH),
     ("AuthCacheCtrlr", "LifeTime", "", "auth_cache_life_s", "integer", BOTH),
     ("AuthCtrlr", "AuthorizeRemoteStart", "", "authorize_remote_start", "boolean", BOTH),
+    ("AuthCtrlr", "Enabled", "", "!free_vend", "boolean", BOTH),
     ("AuthCtrlr", "LocalAuthorizeOffline", "", "local_authorize_offline", "boolean", BOTH),
     ("AuthCtrlr", "LocalPreAuthorize", "", "local_pre_authorize", "boolean", BOTH),
     ("AuthCtrlr", "MasterPassGroupId", "", "master_pass_group", "string", WRITE),
@@ -39,6 +40,7 @@ VARIABLES = (
     ("ChargingStation", "Problem", "", "=problem", "boolean", READ),
     ("ChargingStation", "VendorName", "", "=vendor", "string", READ),
     ("ClockCtrlr", "DateTime", "", "=date", "dateTime", READ),
+    ("ClockCtrlr", "TimeOffset", "", "utc_offset_min", "string", BOTH),
     ("ClockCtrlr", "TimeSource", "", "=source", "SequenceList", READ),
     ("Controller", "FirmwareVersion", "", "=version", "string", READ),
     ("DeviceDataCtrlr", "BytesPerMessage", "GetVariables", "=bytes", "integer", READ),
@@ -84,6 +86,8 @@ VARIABLES = (
     ("SmartChargingCtrlr", "Available", "", "=yes", "boolean", READ),
     ("SmartChargingCtrlr", "Enabled", "", "=yes", "boolean", READ),
     ("SmartChargingCtrlr", "Entries", "ChargingProfiles", "=profiles", "integer", READ),
+    ("SmartChargingCtrlr", "ExternalControlSignalsEnabled", "", "=external", "boolean", READ),
+    ("SmartChargingCtrlr", "NotifyChargingLimitWithSchedules", "", "=external", "boolean", READ),
     ("SmartChargingCtrlr", "PeriodsPerSchedule", "", "=periods", "integer", READ),
     ("SmartChargingCtrlr", "ProfileStackLevel", "", "=level", "integer", READ),
     ("SmartChargingCtrlr", "RateUnit", "", "=units", "MemberList", READ),
@@ -99,6 +103,8 @@ VARIABLES = (
     ("TxCtrlr", "StopTxOnInvalidId", "", "=yes", "boolean", READ),
     ("TxCtrlr", "TxStartPoint", "", "tx_start", "MemberList", BOTH),
     ("TxCtrlr", "TxStopPoint", "", "tx_stop", "MemberList", BOTH),
+    ("VoltpileCtrlr", "AfterPowerCut", "", "after_power_cut", "OptionList", BOTH),
+    ("VoltpileCtrlr", "RunningCostInterval", "", "running_cost_interval_s", "integer", BOTH),
 )
 ITEMS = 16  # that one request may name
 _OUTLETS = ("EVSE", "ElectricalFeed", "TemperatureSensor")  # components that each outlet has
@@ -132,7 +138,15 @@ def value(station, entry, evse_id):
     if entry[5] == WRITE:
         return None
     field = entry[3]
-    found = _told(station, field, evse_id) if field[0] == "=" else station.config[field]
+    if field == "utc_offset_min":
+        minutes = station.config[field]
+        return "%s%02d:%02d" % (("-" if minutes < 0 else "+",) + divmod(abs(minutes), 60))
+    if field[0] == "=":
+        found = _told(station, field, evse_id)
+    elif field[0] == "!":
+        found = not station.config[field[1:]]
+    else:
+        found = station.config[field]
     if found is None:
         return ""  # a meter that is silent, a sensor that was lost, no date yet
     if entry[4] == "boolean":
@@ -156,7 +170,14 @@ def change(station, entry, text):
     if entry[4] == "boolean":
         if text.lower() not in ("true", "false"):
             return "InvalidValue"
-        given = 1 if text.lower() == "true" else 0
+        given = 1 if (text.lower() == "true") != (field[0] == "!") else 0
+        field = field.lstrip("!")
+    elif field == "utc_offset_min":
+        digits = text[1:3] + text[4:]
+        if len(text) != 6 or text[0] not in "+-" or text[3] != ":" or not digits.isdigit():
+            return "InvalidValue"
+        minutes = int(digits[:2]) * 60 + int(digits[2:])
+        given = minutes if text[0] == "+" else -minutes
     elif entry[4] == "integer":
         try:
             given = int(text)
@@ -214,7 +235,7 @@ def describe(station, number):
         about["valuesList"] = "1,2,3,4"
     elif field == "=units":
         about["valuesList"] = "A,W"
-    elif entry[4] == "MemberList":
+    elif field in borrow("firmware.words").WORDS:
         about["valuesList"] = ",".join(borrow("firmware.words").WORDS[field])
     elif entry[4] == "OptionList":
         about["valuesList"] = ",".join(_STATES)
@@ -298,6 +319,7 @@ def _told(station, what, evse_id):
         "=yes": True,
         "=no": False,
         "=profiles": len(station.profiles.kept) if station.profiles else 0,
+        "=external": bool(station.board.limit_input),
         "=periods": 48,  # as firmware.energy.profile has it, and the next one
         "=level": 99,
         "=units": "A,W",

@@ -354,9 +354,9 @@ def test_a_certificate_that_is_refused_gives_way():
         ("tls", "OSError: no pause: the contactor is still closed"),
     ):
         route = {"turn": 0, "refused": 0, "ways": 1}
-        station.wall = station
+        station.cards = station.station = station.wall = station
         station.uptime_ms = 0
-        route["event_ms"] = 0
+        station.told_ms = {"InvalidCsmsCertificate": 0}  # within the hour
         assert _attempts(station, route, 12, 1, where, why) == [2] * 12
     # a new one comes first
     _attempts(station, route, 4, 1)

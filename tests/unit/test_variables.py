@@ -72,6 +72,22 @@ def test_what_the_pile_tells():
     ]
 
 
+def test_what_other_names_stand_for():
+    names = [_name("AuthCtrlr", "Enabled"), _name("ClockCtrlr", "TimeOffset")]
+    names += [_name("VoltpileCtrlr", name) for name in ("AfterPowerCut", "RunningCostInterval")]
+    for changes_, found in (
+        ({}, ["true", "+00:00", "end", "0"]),
+        (
+            {"free_vend": 1, "utc_offset_min": -570, "after_power_cut": "resume",
+             "running_cost_interval_s": 30},
+            ["false", "-09:30", "resume", "30"],
+        ),
+    ):  # fmt: skip
+        call = _call(1000, "GetVariables", {"getVariableData": names})
+        trace, _ = simulate(2000, [call], settings(**changes_))
+        assert _results(trace) == [("Accepted", one) for one in found]
+
+
 def test_what_is_not_there():
     assert _get(
         _name("TxCtrl", "EVConnectionTimeOut"),
@@ -119,6 +135,11 @@ def test_what_is_set_is_kept_for_the_next_start():
         ("FALSE", "AuthCacheCtrlr", "Enabled", "auth_cache", 0),
         ("Voltage", "SampledDataCtrlr", "TxUpdatedMeasurands", "measurands", "Voltage"),
         ("EVConnected", "TxCtrlr", "TxStartPoint", "tx_start", "EVConnected"),
+        ("false", "AuthCtrlr", "Enabled", "free_vend", 1),
+        ("+08:00", "ClockCtrlr", "TimeOffset", "utc_offset_min", 480),
+        ("-03:30", "ClockCtrlr", "TimeOffset", "utc_offset_min", -210),
+        ("resume", "VoltpileCtrlr", "AfterPowerCut", "after_power_cut", "resume"),
+        ("60", "VoltpileCtrlr", "RunningCostInterval", "running_cost_interval_s", 60),
     ):
         results, station = _set(value, _name(component, variable))
         assert results == [("RebootRequired", "")], variable
@@ -134,6 +155,14 @@ def test_what_cannot_be_set():
         ("1", "AuthCacheCtrlr", "Enabled", "InvalidValue"),
         ("Voltage,Color", "SampledDataCtrlr", "TxUpdatedMeasurands", "InvalidValue"),
         ("", "TxCtrlr", "TxStartPoint", "InvalidValue"),
+        ("08:00", "ClockCtrlr", "TimeOffset", "InvalidValue"),
+        ("+8:00", "ClockCtrlr", "TimeOffset", "InvalidValue"),
+        ("+08:0x", "ClockCtrlr", "TimeOffset", "InvalidValue"),
+        ("+14:01", "ClockCtrlr", "TimeOffset", "InvalidValue"),
+        ("480", "ClockCtrlr", "TimeOffset", "InvalidValue"),
+        ("", "ClockCtrlr", "TimeOffset", "InvalidValue"),
+        ("perhaps", "VoltpileCtrlr", "AfterPowerCut", "InvalidValue"),
+        ("86401", "VoltpileCtrlr", "RunningCostInterval", "InvalidValue"),
         ("CP-2", "SecurityCtrlr", "Identity", "ReadOnly"),
         ("x" * 2500, "SecurityCtrlr", "BasicAuthPassword", "InvalidValue"),
         ("\x01" * 200, "AuthCtrlr", "MasterPassGroupId", "NotKept"),  # 1200 bytes as JSON
