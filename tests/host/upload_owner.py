@@ -45,6 +45,9 @@ class Station:
         def date():
             return "2999"
 
+        def set_date(text):
+            pass
+
         class store:
             @staticmethod
             def load(name):

@@ -27,6 +27,9 @@ class _Station:
         self.stalls = False
         self.devices = [object(), self.radio]
         self.route = {"turn": 0, "hosts": {}, "step": ""}
+        self.cards = self.station = self.wall = self
+        self.uptime_ms = 0
+        self.told_ms = {"FailedToAuthenticateAtCsms": 0}  # the event was told within the hour
         self.wall = self
         self.uptime_ms = 0
         self.limits = Limits(32000)

@@ -317,7 +317,7 @@ class _Station:
         self.board = self.log = self
         self.store = cuts.Kept({})
         self.lines = []
-        self.config = {"broker": "a:1, b:2"}
+        self.config = {"broker": "a:1, b:2", "tls": 1}
         self.devices = []
         self.cards = None
 

@@ -59,7 +59,7 @@ def test_a_broker_whose_certificate_is_newer_is_found_though_nobody_tells_the_da
 
 def test_a_date_before_the_release_is_none_for_certificates():
     wall = clock.WallClock(0)
-    wall.set("2001-02-03T04:05:06Z")
+    date.learn(wall, "2001-02-03T04:05:06Z")
     assert dated(Board(None), wall) == secure.RELEASED
 
 
