@@ -382,6 +382,7 @@ def test_what_is_malformed():
         ),
         ("ClearVariableMonitoring", {"id": []}),
         ("ClearVariableMonitoring", {"id": ["1"]}),
+        ("ClearVariableMonitoring", {"id": [-1]}),
         ("SetMonitoringBase", {"monitoringBase": "None"}),
         ("SetMonitoringLevel", {"severity": -1}),
         ("SetMonitoringLevel", {}),
