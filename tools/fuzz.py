@@ -32,8 +32,10 @@ _RUN_US = 200000
 _BEGIN_US = 5000000
 _TICK_MS = 100
 _READ = 16384
-# of Backend
-_COUNTED = ("_answers", "_heard", "_incoming", "_mute", "refused", "seen", "unserved")
+_COUNTED = (  # of Backend
+    "_answers", "_heard", "_incoming", "_mute", "_replay_until_uptime_ms", "refused", "seen",
+    "unserved",
+)  # fmt: skip
 _SECURITY = 5  # kind of a record: what is hostile may be told
 _CONFIG = {"sample_interval_s": 300, "min_pause_s": 0, "refusals": 0}
 _TARIFF = {
