@@ -19,6 +19,7 @@ from firmware import borrow
 from hal.mcu.common import Files
 from tests.host.conftest import broker, free_port
 from tests.host.test_line import pile
+from tools import bench, bench_line
 from tools.host import mqtt, pile_process
 
 HOST = "broker.voltpile.test"
@@ -462,6 +463,15 @@ def test_a_pre_shared_key_that_is_not_taken(tmp_path, line, words):
             await never_up(it)
 
     asyncio.run(run())
+
+
+def test_the_bench_shakes_hands_by_certificate_and_by_key(authority, monkeypatch):
+    programs = bench.micropython(), bench.mosquitto()
+    if programs[1] is None:
+        pytest.skip("expected mosquitto on PATH, found none")
+    monkeypatch.setattr(bench_line, "HANDSHAKES", 1)
+    found = bench_line.handshakes(*programs)
+    assert sorted(found) == ["certificate_us", "psk_us", "times"] and min(found.values()) > 0
 
 
 def test_nobody_who_lacks_the_key_is_taken_by_his_certificate(authority, tmp_path):
