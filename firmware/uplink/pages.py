@@ -13,9 +13,13 @@ def tell(backend, action, at_once, build, found, seq=0):
     def page(_):
         return build(found[:at_once], seq, more)
 
+    def left(_=None):
+        return not tell(backend, action, at_once, build, found[at_once:], seq + 1)
+
     def answered(result):
-        if result is not None and more:
-            tell(backend, action, at_once, build, found[at_once:], seq + 1)
+        if result is not None and more and left():
+            # So much else waits to be sent.
+            backend.doorman.chores.append(left)
 
     return backend.outbox.add(action, page, None, answered)
 
