@@ -23,6 +23,7 @@ from firmware import borrow
 PSK = "tls/psk"
 CA = "tls/ca.der"
 RELEASED = "2026-11-21T00:00:00Z"  # moves with firmware.VERSION
+_LATEST = "2056-11-21T00:00:00Z"  # no firmware lives for 30 years: whoever told it is wrong
 _APART_MS = 45 * 86400000  # from one guess of the date to the next
 _GUESSES = 82
 LEAST, MOST = 16, 32  # bytes of a pre-shared key; more mbedTLS does not take
@@ -126,14 +127,13 @@ def read_key(data):
 def set_date(board, wall, route=None, turn=0):
     """Give the controller's calendar the best date that is known, no earlier than RELEASED.
 
-    Before the backend has told it that is what the calendar had, and may be wrong: the broker's
+    Before the backend has told it, or when it told one that cannot be, that is what the calendar had, and may be wrong: the broker's
     certificate may be newer than RELEASED, and nobody tells the date before TLS. So with each
     other `turn` of all roots and brokers, from the first on that `route` knows of, it is a guess,
     later and later for ten years, in steps of half of what the shortest certificates last.
     """
-    if wall.is_set:
-        date = wall.text(wall.uptime_ms)
-    else:
+    date = wall.text(wall.uptime_ms) if wall.is_set else ""
+    if not date or date > _LATEST:
         route = {} if route is None else route
         date = route.setdefault("date", board.date() or "")
         tried = turn - route.setdefault("turn_0", turn)

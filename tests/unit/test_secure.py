@@ -40,6 +40,19 @@ def test_what_the_backend_told_counts_most():
     assert dated(Board("2031-05-06T07:08:09Z"), wall)[:19] == "2027-02-03T04:05:07"
 
 
+def test_a_date_that_cannot_be_does_not_keep_the_line_away():
+    # A backend has told it, and could only correct it over the line.
+    wall = clock.WallClock(0)
+    date.learn(wall, "2099-01-01T00:00:00Z")
+    board, route = Board(None), {}
+    dates = []
+    for turn in range(4):
+        secure.set_date(board, wall, route, turn)
+        dates.append(board.now[:10])
+    released = secure.RELEASED[:10]
+    assert dates == [released, released, released, "2027-01-05"]
+
+
 def test_a_broker_whose_certificate_is_newer_is_found_though_nobody_tells_the_date():
     # Valid for 90 days, made so many days after the release; the line was gone for 1000 turns.
     for calendar in (None, "2091-01-01T00:00:00Z"):
