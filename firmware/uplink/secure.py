@@ -127,10 +127,11 @@ def read_key(data):
 def set_date(board, wall, route=None, turn=0):
     """Give the controller's calendar the best date that is known, no earlier than RELEASED.
 
-    Before the backend has told it, or when it told one that cannot be, that is what the calendar had, and may be wrong: the broker's
-    certificate may be newer than RELEASED, and nobody tells the date before TLS. So with each
-    other `turn` of all roots and brokers, from the first on that `route` knows of, it is a guess,
-    later and later for ten years, in steps of half of what the shortest certificates last.
+    Before the backend has told it, or when it told one that cannot be, that is what the calendar
+    had, and may be wrong: the broker's certificate may be newer than RELEASED, and nobody tells
+    the date before TLS. So with each other `turn` of all roots and brokers, from the first on that
+    `route` knows of, it is a guess, later and later for ten years, in steps of half of what the
+    shortest certificates last.
     """
     date = wall.text(wall.uptime_ms) if wall.is_set else ""
     if not date or date > _LATEST:
