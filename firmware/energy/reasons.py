@@ -1,6 +1,6 @@
 """Why no more may flow, in words; imported only when somebody asks, see firmware.borrow."""
 
-from firmware.energy.limits import NO_LIMIT_MA
+from firmware.energy.limits import BOARD, NO_LIMIT_MA
 
 SOURCES = (
     "board",
@@ -28,7 +28,7 @@ def explain(limits):
             "age_s": limits.s - limits.since_s[i],
         }
         for i in range(len(SOURCES))
-        if limits.reasons[i] and limits.max_ma[i] < NO_LIMIT_MA
+        if limits.reasons[i] and (i == BOARD or limits.max_ma[i] < NO_LIMIT_MA)
     ]
     # By source where equal: MicroPython's sort is not stable.
     bounds.sort(key=lambda bound: (bound["max_ma"], SOURCES.index(bound["source"])))
