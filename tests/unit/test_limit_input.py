@@ -62,6 +62,24 @@ def _limited(at_ms, active=True):
     return step(at_ms, "limit_input", active=active)
 
 
+def _profile(at_ms, amps):
+    profile = {
+        "id": 1,
+        "stackLevel": 0,
+        "chargingProfilePurpose": "TxDefaultProfile",
+        "chargingProfileKind": "Relative",
+        "chargingSchedule": [
+            {
+                "id": 1,
+                "chargingRateUnit": "A",
+                "chargingSchedulePeriod": [{"startPeriod": 0, "limit": amps}],
+            }
+        ],
+    }
+    body = {"evseId": 0, "chargingProfile": profile}
+    return step(at_ms, "backend", message=[2, "p", "SetChargingProfile", body])
+
+
 def _simulate(until_ms, steps, config=None, **fields):
     trace, station = simulate(
         until_ms, steps, settings(**(config or {})), limit_input=True, **fields
@@ -165,21 +183,7 @@ def test_a_contact_that_bounces_or_flaps_makes_nothing_flap():
 
 def test_soon_after_a_change_the_duty_waits_its_five_seconds():
     steps = charging(step(20000, "limit", ma=80000), _limited(21000))
-    profile = {
-        "id": 1,
-        "stackLevel": 0,
-        "chargingProfilePurpose": "TxDefaultProfile",
-        "chargingProfileKind": "Relative",
-        "chargingSchedule": [
-            {
-                "id": 1,
-                "chargingRateUnit": "A",
-                "chargingSchedulePeriod": [{"startPeriod": 0, "limit": 16}],
-            }
-        ],
-    }
-    body = {"evseId": 0, "chargingProfile": profile}
-    steps.append(step(20500, "backend", message=[2, "p", "SetChargingProfile", body]))
+    steps.append(_profile(20500, 16))
     trace, station = _simulate(40000, steps)
     assert 25400 < trace.ms("duty", 21000) < 26000
     assert station.outlets[0].offered_ma == 6000
@@ -202,23 +206,7 @@ def test_below_6_a_it_pauses_and_resumes():
 
 def test_with_a_profile_the_least_holds():
     for limit, offered_ma, told in ((8, 8000, 0), (16, 10000, 1)):
-        profile = {
-            "id": 1,
-            "stackLevel": 0,
-            "chargingProfilePurpose": "TxDefaultProfile",
-            "chargingProfileKind": "Relative",
-            "chargingSchedule": [
-                {
-                    "id": 1,
-                    "chargingRateUnit": "A",
-                    "chargingSchedulePeriod": [{"startPeriod": 0, "limit": limit}],
-                }
-            ],
-        }
-        body = {"evseId": 0, "chargingProfile": profile}
-        steps = charging(
-            step(500, "backend", message=[2, "p", "SetChargingProfile", body]), _limited(20000)
-        )
+        steps = charging(_profile(500, limit), _limited(20000))
         trace, station = _simulate(40000, steps, config={"limit_input_a": 10})
         assert station.outlets[0].offered_ma == offered_ma
         assert _triggers(trace).count("ChargingRateChanged") == told
