@@ -5,7 +5,7 @@ from struct import pack
 from micropython import const
 
 from firmware import borrow
-from firmware.clock import days
+from firmware.clock import days, render
 
 _MOVED_MS = const(60000)  # more than a late answer or a slow clock make of it
 
@@ -15,15 +15,15 @@ def take(backend, text):
     of security.
     """
     wall = backend.wall
-    before = wall.is_set and wall.text(wall.uptime_ms)
-    thought_ms = before and wall.unix_ms(wall.uptime_ms)
+    thought_ms = wall.unix_ms(wall.uptime_ms) if wall.is_set else None
     try:
         learn(wall, text)
     except ValueError as error:
         backend._record("backend", problem=str(error))
         return
-    if before and abs(wall.unix_ms(wall.uptime_ms) - thought_ms) > _MOVED_MS:
-        detail = "from %s to %s" % (before, wall.text(wall.uptime_ms))
+    now_ms = wall.unix_ms(wall.uptime_ms)
+    if thought_ms is not None and abs(now_ms - thought_ms) > _MOVED_MS:
+        detail = "from %s to %s" % (render(thought_ms), render(now_ms))
         borrow("firmware.access.report").seldom(backend.doorman, "SettingSystemTime", detail)
 
 
