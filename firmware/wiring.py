@@ -142,9 +142,7 @@ def wire(station, board, config):
     if config["tls"] or config["network_priority"]:
         borrow("firmware.uplink.expiry").watch(station)
     if config["network_priority"]:
-        from firmware.uplink import mute
-
-        let_go("firmware.uplink.mute")
+        mute = borrow("firmware.uplink.mute")
         station.services.append(mute.Mute(station).tick)
     if board.limit_input:
         external = borrow("firmware.energy.external")
